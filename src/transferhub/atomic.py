@@ -1,0 +1,117 @@
+"""Writes that are whole or not there: temporary name, sync, rename.
+
+A folder written here carries ``manifest.json`` with the size and sha256 of each of its files, so that a reader can
+tell a whole folder from a damaged one. The manifest is written last.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves either the old text or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` of readable JSON; floats keep every digit."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Yield a folder to fill; when the block ends well it takes the place of `final`, else it is removed.
+
+    A crash between the two renames leaves the old folder as ``<name>.old``; `recover` puts it back.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part, old = _beside(final, "part"), _beside(final, "old")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        _seal(part)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(final, old)
+    os.rename(part, final)
+    _sync_folder(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(final: Path) -> None:
+    """Undo what a crash inside `whole_folder` left: the old folder back in its place, half-written ones gone."""
+    part, old = _beside(final, "part"), _beside(final, "old")
+    if old.exists() and not final.exists():
+        os.rename(old, final)
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def damage(folder: Path) -> str | None:
+    """Say what is wrong with a folder written by `whole_folder`, or None if every byte is as it was written."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{folder / MANIFEST} cannot be read ({error})"
+    for name, said in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{path} is missing"
+        size = path.stat().st_size
+        if size != said["bytes"]:
+            return f"{path} has {size} bytes, {said['bytes']} were written"
+        if sha256(path) != said["sha256"]:
+            return f"{path} has other bytes than were written (sha256 differs)"
+    return None
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _beside(final: Path, suffix: str) -> Path:
+    return final.with_name(f".{final.name}.{suffix}")
+
+
+def _seal(folder: Path) -> None:
+    files = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        files[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+    write_json(folder / MANIFEST, {"files": files})
+
+
+def _sync_folder(folder: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,134 @@
+"""The splits of a data set, and its labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transferhub.dataset.examples import Examples, InputExample, where
+from transferhub.errors import ConfigError, DataError
+from transferhub.log import logger
+
+PHASES = ("train", "dev", "test", "predict")
+
+
+class BaseDataset:
+    """Four splits of rows and an ordered list of label names, with PaddleHub's attributes.
+
+    ``train_examples``, ``dev_examples``, ``test_examples`` and ``predict_examples`` are sequences of `InputExample`
+    that may be assigned; a reader looks at them when it is asked for batches.
+
+    Args:
+        base_path: The folder of the files, for messages.
+        label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
+    """
+
+    def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
+        self.base_path = base_path
+        self._label_list = None if label_list is None else [str(label) for label in label_list]
+        self.train_examples: Sequence[InputExample] = []
+        self.dev_examples: Sequence[InputExample] = []
+        self.test_examples: Sequence[InputExample] = []
+        self.predict_examples: Sequence[InputExample] = []
+
+    @property
+    def label_list(self) -> list[str]:
+        """Label names in the order of their ids."""
+        if self._label_list is None:
+            found = {str(example.label) for example in self.train_examples if example.label is not None}
+            self._label_list = sorted(found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+        return list(self._label_list)
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels there are."""
+        return len(self.label_list)
+
+    @property
+    def label_index(self) -> dict[str, int]:
+        """Label name → id."""
+        return {name: index for index, name in enumerate(self.label_list)}
+
+    def get_labels(self) -> list[str]:
+        """Label names in the order of their ids."""
+        return self.label_list
+
+    def label_dict(self) -> dict[int, str]:
+        """Id → label name."""
+        return dict(enumerate(self.label_list))
+
+    def get_examples(self, phase: str) -> Sequence[InputExample]:
+        """The rows of ``train``, ``dev`` (or ``val``), ``test`` or ``predict``."""
+        phase = {"val": "dev", "validate": "dev", "inference": "predict"}.get(phase, phase)
+        if phase not in PHASES:
+            raise ConfigError(f"there is no split {phase!r}", expected=f"one of {', '.join(PHASES)}")
+        rows: Sequence[InputExample] = getattr(self, f"{phase}_examples")
+        return rows
+
+    def get_train_examples(self) -> Sequence[InputExample]:
+        """The rows to train on."""
+        return self.train_examples
+
+    def get_dev_examples(self) -> Sequence[InputExample]:
+        """The rows on which the best model is chosen."""
+        return self.dev_examples
+
+    get_val_examples = get_dev_examples
+
+    def get_test_examples(self) -> Sequence[InputExample]:
+        """The rows that are looked at once, at the end."""
+        return self.test_examples
+
+    def get_predict_examples(self) -> Sequence[InputExample]:
+        """Rows without labels."""
+        return self.predict_examples
+
+    def label_ids(self, phase: str) -> list[int]:
+        """The label ids of a split.
+
+        Raises:
+            DataError: A row without a label, or with one that `label_list` does not hold.
+        """
+        index, examples, ids = self.label_index, self.get_examples(phase), []
+        for row, example in enumerate(examples):
+            label = str(example.label)
+            if example.label is None or label not in index:
+                raise DataError(
+                    f"{where(examples, row, phase + '_examples')}: "
+                    + ("no label" if example.label is None else f"label {label!r} is not known"),
+                    expected=f"one of {', '.join(map(repr, self.label_list[:20]))}" + (" …" if self.num_labels > 20 else ""),
+                    fix="correct the row, or name every label with label_list=[…]",
+                )
+            ids.append(index[label])
+        return ids
+
+    def split_off_dev(self, seed: int, proportion: float = 0.1) -> None:
+        """Move a tenth of the training rows to ``dev_examples``, the same share of each label, drawn from the seed.
+
+        Raises:
+            DataError: Too few rows to leave one for training and one for dev.
+        """
+        import numpy as np
+
+        ids = np.array(self.label_ids("train"))
+        random = np.random.default_rng(seed)
+        chosen: list[int] = []
+        for label in range(self.num_labels):
+            rows = random.permutation(np.flatnonzero(ids == label))
+            chosen += rows[: round(len(rows) * proportion)].tolist()
+        if not chosen and len(ids) > 1:
+            chosen = [int(random.integers(len(ids)))]
+        if not chosen:
+            raise DataError(
+                f"{len(ids)} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
+            )
+        train = self.train_examples
+        held = set(chosen)
+        kept = [row for row in range(len(ids)) if row not in held]
+        self.train_examples, self.dev_examples = _take(train, kept), _take(train, sorted(chosen))
+        logger.info(
+            "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
+            len(chosen), len(ids), seed,
+        )
+
+
+def _take(examples: Sequence[InputExample], rows: list[int]) -> Sequence[InputExample]:
+    return examples.take(rows) if isinstance(examples, Examples) else [examples[row] for row in rows]

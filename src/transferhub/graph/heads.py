@@ -1,0 +1,40 @@
+"""The new layers of our own on top of a feature."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from transferhub.graph.randomness import seeded
+from transferhub.graph.variable import Source
+
+
+class FullyConnected(nn.Module):
+    """Dropout, hidden layers with ReLU, a linear layer: feature ``[B, H]`` float → ``logits`` ``[B, outputs]``."""
+
+    def __init__(self, inputs: int, outputs: int, hidden_units: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        for units in hidden_units:
+            layers += [nn.Linear(inputs, units), nn.ReLU()]
+            inputs = units
+        self.layers = nn.Sequential(*layers, nn.Linear(inputs, outputs))
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)  # PaddleHub 1.x's initialisation
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, feature: Tensor) -> dict[str, Tensor]:
+        """Return ``{"logits": [B, outputs]}``."""
+        return {"logits": self.layers(feature)}
+
+
+class FullyConnectedSource(Source):
+    """Builds `FullyConnected` with weights drawn from (seed, "head")."""
+
+    def __init__(self, inputs: int, outputs: int, hidden_units: Sequence[int] = (), dropout: float = 0.1) -> None:
+        self.arguments = (inputs, outputs, tuple(hidden_units), dropout)
+
+    def build(self, seed: int) -> nn.Module:
+        """Make the layers."""
+        with seeded(seed, "head"):
+            return FullyConnected(*self.arguments)

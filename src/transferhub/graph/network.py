@@ -1,0 +1,96 @@
+"""One plain ``nn.Module`` from the Variables that are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from transferhub.graph.variable import Source, Variable, walk_back
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a strategy may know of a parameter.
+
+    Args:
+        name: Its name in the network.
+        size: How many numbers it holds.
+        role: ``backbone`` (pretrained) or ``head`` (new).
+        depth: Distance from the output: 0 is the head, 1 the layer below it, and so on.
+        trainable: False where ``context(trainable=False)`` froze it.
+    """
+
+    name: str
+    size: int
+    role: str
+    depth: int
+    trainable: bool
+
+
+class Network(nn.Module):
+    """Runs the nodes that `outputs` need, in order, and nothing else.
+
+    ``forward`` takes a dictionary input name → Tensor and returns a dictionary output name → Tensor. Inputs that are
+    not given are left to the node that would take them (a transformer makes its own positions).
+
+    Args:
+        outputs: The Variables to compute.
+        seed: Of the weights that are not read from disk.
+    """
+
+    def __init__(self, outputs: Sequence[Variable], seed: int = 0) -> None:
+        super().__init__()
+        self._outputs = [variable.name for variable in outputs]
+        self._plan: list[tuple[int, dict[str, str], dict[str, str]]] = []
+        self.sources: list[Source] = []
+        self.parts = nn.ModuleList()
+        nodes = walk_back(outputs)
+        for node in nodes:
+            if node.source not in self.sources:
+                self.sources.append(node.source)
+                self.parts.append(node.source.build(seed))
+        produced: dict[int, dict[str, str]] = {id(node): {} for node in nodes}
+        for variable in [*outputs, *(given for node in nodes for given in node.inputs.values())]:
+            if variable.node is not None:
+                produced[id(variable.node)][variable.output] = variable.name
+        for node in nodes:
+            feeds = {argument: given.name for argument, given in node.inputs.items()}
+            self._plan.append((self.sources.index(node.source), feeds, produced[id(node)]))
+        for source, part in zip(self.sources, self.parts, strict=True):
+            if not source.trainable:
+                part.requires_grad_(False)
+
+    def forward(self, feeds: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compute the outputs from the inputs, both by name."""
+        values: dict[str, Tensor] = dict(feeds)
+        for place, arguments, produced in self._plan:
+            given = {argument: values[name] for argument, name in arguments.items() if name in values}
+            made = self.parts[place](**given)
+            values.update({name: made[output] for output, name in produced.items()})
+        return {name: values[name] for name in self._outputs}
+
+    def train(self, mode: bool = True) -> "Network":
+        """Set training mode; frozen parts stay in eval mode (no dropout, statistics still)."""
+        super().train(mode)
+        for source, part in zip(self.sources, self.parts, strict=True):
+            if not source.trainable:
+                part.eval()
+        return self
+
+    def described_parameters(self) -> list[Parameter]:
+        """Every parameter with its name, size, role and depth, in the network's own order."""
+        found: dict[str, Parameter] = {}
+        below = 0
+        for place in range(len(self.parts) - 1, -1, -1):
+            source, part = self.sources[place], self.parts[place]
+            depths = source.depths(part)
+            for name, parameter in part.named_parameters():
+                full = f"parts.{place}.{name}"
+                found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
+            below += max(depths.values(), default=-1) + 1
+        return [found[name] for name, _ in self.named_parameters()]
+
+    def part_of(self, source: Source) -> nn.Module:
+        """The module that a source built here."""
+        return self.parts[self.sources.index(source)]

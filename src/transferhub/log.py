@@ -1,0 +1,29 @@
+"""The log lines of the documents: ``[2020-07-28 21:28:21,658] [   TRAIN] - step 810 / 900: …``, on stderr."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+TRAIN, EVAL = 21, 22  # PaddleHub's own levels, between INFO and WARNING
+logging.addLevelName(TRAIN, "TRAIN")
+logging.addLevelName(EVAL, "EVAL")
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is now, so that redirected output is followed."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        pass
+
+
+logger = logging.getLogger("transferhub")
+logger.setLevel(logging.INFO)
+logger.propagate = False
+_handler = _StandardError()
+_handler.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)8s] - %(message)s"))
+logger.addHandler(_handler)

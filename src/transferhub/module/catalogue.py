@@ -1,0 +1,57 @@
+"""The catalogue: what is known of each module by name, before any file of it is here."""
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader would otherwise have to guess about a module.
+
+    Args:
+        name: As users write it.
+        family: Which code opens it.
+        source: ``package:DISTRIBUTION:FOLDER`` or ``hf:OWNER/NAME``.
+        revision: Commit or version of the source.
+        licence: Of the weights.
+        bytes: Size of the weights file.
+        language: ``en``, ``zh`` …
+        summary: One line.
+        aliases: Other names, PaddleHub's among them.
+    """
+
+    name: str
+    family: str
+    source: str
+    revision: str
+    licence: str
+    bytes: int
+    language: str
+    summary: str
+    aliases: tuple[str, ...] = ()
+
+
+def canonical(name: str) -> str:
+    """Names are told apart without case, and dashes are underscores, as in PaddleHub."""
+    return name.lower().replace("-", "_")
+
+
+@functools.cache
+def cards() -> dict[str, Card]:
+    """All cards, by the name as it is written in the catalogue."""
+    text = (resources.files("transferhub.module") / "catalogue.toml").read_text(encoding="utf-8")
+    return {
+        name: Card(name=name, **{**fields, "aliases": tuple(fields.get("aliases", ()))})
+        for name, fields in tomllib.loads(text).items()
+    }
+
+
+def find(name: str) -> Card | None:
+    """The card of a name or alias, or None."""
+    wanted = canonical(name)
+    for card in cards().values():
+        if wanted in map(canonical, (card.name, *card.aliases)):
+            return card
+    return None

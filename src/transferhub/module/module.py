@@ -1,0 +1,91 @@
+"""``hub.Module``: a pretrained network by name, and the families that open it."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from transferhub.errors import ModuleError
+from transferhub.graph import Program, Variable
+from transferhub.log import logger
+from transferhub.module import catalogue, store
+
+# A family is a class with `context`; a new one is one file and one line here.
+FAMILIES = {"transformer": "transferhub.module.transformer:TransformerModule"}
+
+Context = tuple[dict[str, Variable], dict[str, Variable], Program]
+
+
+class Module:
+    """A pretrained network: ``hub.Module(name="ernie")`` gives an instance of its family's class.
+
+    Args:
+        name: A catalogue name (``hub list --all``), a folder, or ``hf:OWNER/NAME``.
+        directory: A folder with the network's files; goes before `name`.
+        module_dir: 1.x's old spelling of `directory`: a path, or (path, version).
+        version: 1.x's version number. Sources here have one version each: kept for display.
+        source: Where to take the files from instead of the catalogue's source: a folder or ``hf:OWNER/NAME``.
+        pretrained: False: the same architecture with random weights.
+
+    Raises:
+        ModuleError: It is not here and cannot be fetched; never a silent substitute.
+    """
+
+    def __new__(cls, name: str | None = None, *args: Any, **kwargs: Any) -> "Module":
+        """Find the files and choose the family's class."""
+        opened = _open(name, *args, **kwargs)
+        if cls is Module:
+            where, _, kind = FAMILIES[opened.family].partition(":")
+            cls = getattr(importlib.import_module(where), kind)
+        self = super().__new__(cls)
+        self._opened = opened
+        return self
+
+    _opened: store.Installed
+
+    def __init__(
+        self,
+        name: str | None = None,
+        directory: str | Path | None = None,
+        module_dir: str | tuple[str, str] | None = None,
+        version: str | None = None,
+        source: str | None = None,
+        pretrained: bool = True,
+    ) -> None:
+        self.name = self._opened.name
+        self.directory = self._opened.folder
+        self.version = version or self._opened.version
+        self.pretrained = pretrained
+        card = catalogue.find(self._opened.stands_for or self._opened.name)
+        self.summary = card.summary if card else ""
+        self.type = f"nlp/{self._opened.family}"
+        if self._opened.stands_for:
+            logger.info("Module %s stands for %s here (installed with --from)", self.name, self._opened.stands_for)
+
+    @property
+    def stands_for(self) -> str:
+        """What a name installed with ``--from`` really is; empty for all others."""
+        return self._opened.stands_for
+
+    def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:
+        """Return ``(inputs, outputs, program)``: dictionaries of Variables. Copies no weight."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """The sha256 of what determines the network's outputs: its configuration, weights and vocabulary."""
+        raise NotImplementedError
+
+
+def _open(
+    name: str | None = None,
+    directory: str | Path | None = None,
+    module_dir: str | tuple[str, str] | None = None,
+    version: str | None = None,
+    source: str | None = None,
+    pretrained: bool = True,
+) -> store.Installed:
+    folder = directory or (module_dir[0] if isinstance(module_dir, tuple) else module_dir)
+    if folder is None and name is None:
+        raise ModuleError("a module without a name", expected='hub.Module(name="minilm") or hub.Module(directory="…")')
+    if folder is not None:
+        return store.locate(str(Path(folder).resolve()))
+    return store.locate(source or str(name))

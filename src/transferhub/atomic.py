@@ -69,14 +69,19 @@ def recover(final: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def damage(folder: Path) -> str | None:
-    """Say what is wrong with a folder written by `whole_folder`, or None if every byte is as it was written."""
+def damage(folder: Path, only: str = "") -> str | None:
+    """Say what is wrong with a folder written by `whole_folder`, or None if every byte is as it was written.
+
+    `only` names an ending: other files, which people may edit, are not looked at.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{folder / MANIFEST} cannot be read ({error})"
     for name, said in files.items():
+        if not name.endswith(only):
+            continue
         path = folder / name
         if not path.is_file():
             return f"{path} is missing"

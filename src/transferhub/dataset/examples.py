@@ -1,5 +1,7 @@
 """Rows: the examples of one split, behind them an Arrow table."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -45,6 +47,7 @@ class Examples(Sequence[InputExample]):
 
     def __init__(self, table: pa.Table, source: str) -> None:
         self.table, self.source = table, source
+        self.names: dict[str, str] = {}  # what the columns are called in the file, where it has a header
 
     @classmethod
     def from_columns(
@@ -89,6 +92,14 @@ class Examples(Sequence[InputExample]):
     def where(self, row: int) -> str:
         """``file:line`` of a row."""
         return f"{self.source}:{self.table['line'][row].as_py()}"
+
+
+def fingerprint(examples: Sequence[InputExample]) -> str:
+    """The sha256 of all texts and labels, in order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps([example.text_a, example.text_b, example.label], ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def where(examples: Sequence[InputExample], row: int, name: str = "examples") -> str:

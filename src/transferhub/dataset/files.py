@@ -77,13 +77,22 @@ def read_examples(
     said += [f"second text={names[pair_at]}"] if pair_at is not None else []
     said += [f"label={names[label_at]}"] if label_at is not None and labelled else []
     logger.info("%s: %d rows, columns %s", path, len(body), ", ".join(said))
-    return Examples.from_columns(
+    examples = Examples.from_columns(
         _column(body, text_at),
         None if pair_at is None else _column(body, pair_at),
         _labels(path, body, label_at) if labelled and label_at is not None else None,
         [row.line for row in body],
         str(path),
     )
+    places = {"text": text_at, "text_pair": pair_at, "label": label_at}
+    examples.names = {what: names[place] for what, place in places.items() if place is not None}
+    return examples
+
+
+def header_of(path: Path) -> list[str]:
+    """The names in the first line of a file."""
+    rows = read_rows(path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=path.suffix.lower() == ".csv")
+    return [name.strip() for name in next(rows, Row(1, [])).cells]
 
 
 def _find(

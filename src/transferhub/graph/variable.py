@@ -25,6 +25,10 @@ class Source(ABC):
         """Depth of each parameter inside this module, 0 nearest to its output. Default: all 0."""
         return {name: 0 for name, _ in module.named_parameters()}
 
+    def __deepcopy__(self, memo: object) -> Source:
+        """A source only describes where weights come from: copies of a network share it."""
+        return self
+
 
 @dataclass(eq=False)
 class Node:

@@ -3,9 +3,7 @@
 import contextlib
 import functools
 import hashlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -106,7 +104,7 @@ class EncoderSource(Source):
         from transformers import AutoModel
 
         folder, config = self.module.directory, self.module.config
-        with seeded(seed, "backbone"), _only_errors():
+        with seeded(seed, "backbone"), quietly():
             if self.module.pretrained:
                 try:
                     network = AutoModel.from_pretrained(
@@ -222,7 +220,7 @@ class ArchitectureHeadSource(Source):
         config.num_labels = len(self.labels)
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: index for index, name in enumerate(self.labels)}
-        with _only_errors():
+        with quietly():
             with torch.device("meta"):
                 model = getattr(transformers, self.auto_class).from_config(config)
             setattr(model, model.base_model_prefix, Socket())
@@ -230,12 +228,6 @@ class ArchitectureHeadSource(Source):
             with seeded(seed, "head"):
                 model.apply(model._init_weights)
         return ArchitectureHead(model.float())
-
-
-def settings_of(directory: Path) -> dict[str, Any]:
-    """The configuration file of a module's folder, as it is written."""
-    settings: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    return settings
 
 
 def _layer(name: str) -> int | None:
@@ -248,8 +240,8 @@ def _layer(name: str) -> int | None:
 
 
 @contextlib.contextmanager
-def _only_errors() -> Iterator[None]:
-    """Transformers reports the head's new weights as missing; here that is what was asked for."""
+def quietly() -> Iterator[None]:
+    """Transformers shows a bar for each file and reports a new head as missing weights; here both are as intended."""
     from transformers.utils import logging
 
     before, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

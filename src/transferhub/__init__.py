@@ -1,0 +1,61 @@
+"""TransferHub: your labelled rows and a pretrained network in, a fine-tuned model that works out.
+
+    import transferhub as hub
+
+    task = hub.TextClassifierTask(module="minilm", dataset="reviews.csv")
+    task.finetune_and_eval()
+    task.predict(["great room", "never again"]).labels
+
+Names are imported when they are first used: ``import transferhub`` loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "AdamWeightDecayStrategy": "strategy",
+    "DefaultFinetuneStrategy": "strategy",
+    "DefaultStrategy": "strategy",
+    "HubError": "errors",
+    "Module": "module",
+    "RunConfig": "engine.config",
+    "TextClassifierTask": "task.classifier",
+    "load": "task.saved_model",
+    "logger": "log",
+}
+_ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors")
+
+__all__ = [
+    "AdamWeightDecayStrategy", "DefaultFinetuneStrategy", "DefaultStrategy", "HubError", "Module", "RunConfig",
+    "TextClassifierTask", "__version__", "dataset", "load", "logger", "reader",
+]
+
+if TYPE_CHECKING:
+    from transferhub import dataset as dataset
+    from transferhub import reader as reader
+    from transferhub.engine.config import RunConfig as RunConfig
+    from transferhub.errors import HubError as HubError
+    from transferhub.log import logger as logger
+    from transferhub.module import Module as Module
+    from transferhub.strategy import AdamWeightDecayStrategy as AdamWeightDecayStrategy
+    from transferhub.strategy import DefaultFinetuneStrategy as DefaultFinetuneStrategy
+    from transferhub.strategy import DefaultStrategy as DefaultStrategy
+    from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
+    from transferhub.task.saved_model import load as load
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(f"transferhub.{_WHERE[name]}"), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"transferhub.{name}")
+    else:
+        raise AttributeError(f"module 'transferhub' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

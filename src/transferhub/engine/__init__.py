@@ -1,0 +1,1 @@
+"""Batches, precision, steps, events, checkpoints. The engine knows no task."""

@@ -1,0 +1,94 @@
+"""RunConfig: how long, how large, where, and how often things are said and saved."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from transferhub.errors import ConfigError
+from transferhub.log import logger
+from transferhub.strategy import DefaultStrategy, Strategy
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclasses.dataclass
+class RunConfig:
+    """How a task is run, with PaddleHub's names and defaults.
+
+    Args:
+        log_interval: Steps between two TRAIN lines.
+        eval_interval: Steps between two evaluations on dev.
+        use_pyreader: Accepted for scripts of 1.x; has no effect.
+        use_data_parallel: Accepted for scripts of 1.x; one device is used.
+        save_ckpt_interval: Steps between two kept checkpoints. None: a rolling checkpoint every minute and at each
+            evaluation, at most 5 % of the time, the last two kept.
+        use_cuda: None: a GPU if there is one. True without a GPU: a warning, and the CPU.
+        checkpoint_dir: The run's folder. None: ``ckpt_<time>``, or an unfinished one of the same run.
+        num_epoch: How often each training row is seen.
+        batch_size: Examples for each optimiser step.
+        enable_memory_optim: Accepted for scripts of 1.x; has no effect.
+        strategy: None: `DefaultStrategy`.
+        seed: Everything random is a function of it.
+        precision: ``fp32``, ``bf16``, or ``auto``: what is faster here by more than 15 %, measured once.
+        overwrite: Remove the run in `checkpoint_dir` first.
+
+    Raises:
+        ConfigError: A value out of range; all faults in one message.
+    """
+
+    log_interval: int = 10
+    eval_interval: int = 100
+    use_pyreader: bool = True
+    use_data_parallel: bool = True
+    save_ckpt_interval: int | None = None
+    use_cuda: bool | None = None
+    checkpoint_dir: str | Path | None = None
+    num_epoch: int = 1
+    batch_size: int = 32
+    enable_memory_optim: bool = False
+    strategy: Strategy | None = None
+    seed: int = 42
+    precision: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name}={value!r}: expected a whole number of at least 1"
+            for name in ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval")
+            if (value := getattr(self, name)) is not None and not (_whole(value) and value >= 1)
+        ]
+        if not _whole(self.seed):
+            faults.append(f"seed={self.seed!r}: expected a whole number")
+        if self.precision not in PRECISIONS:
+            faults.append(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if self.strategy is not None and not isinstance(self.strategy, Strategy):
+            faults.append(f"strategy={self.strategy!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")
+        if faults:
+            raise ConfigError("RunConfig: " + "; ".join(faults))
+        if self.strategy is None:
+            self.strategy = DefaultStrategy()
+        if self.use_cuda:
+            import torch
+
+            if not torch.cuda.is_available():
+                logger.warning("use_cuda=True, but no GPU is available: the CPU is used")
+                self.use_cuda = False
+
+    @property
+    def device(self) -> str:
+        """``cuda`` or ``cpu``."""
+        import torch
+
+        wanted = torch.cuda.is_available() if self.use_cuda is None else self.use_cuda
+        return "cuda" if wanted else "cpu"
+
+    def settings(self) -> dict[str, Any]:
+        """What determines the outcome: intervals and places do not."""
+        return {
+            "num_epoch": self.num_epoch, "batch_size": self.batch_size, "seed": self.seed,
+            "precision": self.precision, "strategy": str(self.strategy),
+        }
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,32 @@
+"""What the engine asks of a task: a loss for each row, and scores."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Meter(Protocol):
+    """Collects scores over batches, exactly."""
+
+    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
+        """Count a batch."""
+
+    def scores(self) -> dict[str, float]:
+        """The scores of all that was counted, the main one first."""
+
+    def state(self) -> Any:
+        """What was counted, as JSON."""
+
+    def restore(self, state: Any) -> None:
+        """Go on from what `state` gave."""
+
+
+class Objective(Protocol):
+    """Loss and scores of a task."""
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each row, float32 ``[B]``."""
+
+    def meter(self) -> Meter:
+        """A fresh meter."""

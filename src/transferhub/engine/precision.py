@@ -1,0 +1,116 @@
+"""fp32 or bf16: fp32 masters are what is trained and saved; bf16 is a working copy that computes the gradients."""
+
+import copy
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transferhub import atomic, paths
+from transferhub.log import logger
+
+GAIN = 1.15  # bf16 must be this much faster to be chosen
+
+
+class Working:
+    """The network that computes gradients for the masters' parameters.
+
+    Args:
+        master: The fp32 network.
+        precision: ``fp32``: the master itself; ``bf16``: a copy in bf16.
+    """
+
+    def __init__(self, master: nn.Module, precision: str) -> None:
+        self.master = master
+        self.network = master if precision == "fp32" else copy.deepcopy(master).to(torch.bfloat16)
+        self._pairs = (
+            []
+            if self.network is master
+            else [pair for pair in zip(master.parameters(), self.network.parameters(), strict=True) if pair[0].requires_grad]
+        )
+
+    @torch.no_grad()
+    def collect_gradients(self) -> None:
+        """Move the working copy's gradients to the masters, as fp32."""
+        for master, working in self._pairs:
+            if working.grad is None:
+                master.grad = None
+            elif master.grad is None:
+                master.grad = working.grad.float()
+            else:
+                master.grad.copy_(working.grad)
+            working.grad = None
+
+    def forget_gradients(self) -> None:
+        """Forget the masters' gradients; with a working copy their memory is kept for the next step."""
+        if not self._pairs:
+            self.master.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Copy the masters' values to the working copy."""
+        if self._pairs:
+            torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
+
+
+def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture: Mapping[str, Any]) -> str:
+    """The faster of fp32 and bf16 for a training step here, measured once and kept in ``tuning.json``.
+
+    Args:
+        network: fp32; only copies of it are run.
+        loss: Runs one training batch through a network and returns the loss.
+        architecture: What the answer depends on beside the machine.
+    """
+    device = next(network.parameters()).device
+    if not _can_bf16(device):
+        return "fp32"
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{_processor()}, {torch.get_num_threads()} threads"
+    key = f"{where}, torch {torch.__version__}, {json.dumps(dict(architecture), sort_keys=True)}"
+    known = _read()
+    if key not in known:
+        seconds = {name: _time(network, loss, name) for name in ("fp32", "bf16")}
+        chosen = "bf16" if seconds["fp32"] > GAIN * seconds["bf16"] else "fp32"
+        known = {**_read(), key: {"precision": chosen, "seconds_a_step": seconds}}
+        atomic.write_json(paths.tuning(), known)
+        logger.info(
+            "Precision %s: a step takes %.0f ms in fp32, %.0f ms in bf16 (kept in %s)",
+            chosen, 1000 * seconds["fp32"], 1000 * seconds["bf16"], paths.tuning(),
+        )
+    return str(known[key]["precision"])
+
+
+def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: str) -> float:
+    trial = Working(copy.deepcopy(network), precision).network.train()
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        loss(trial).backward()  # type: ignore[no-untyped-call]
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+        trial.zero_grad(set_to_none=True)
+    return best
+
+
+def _can_bf16(device: torch.device) -> bool:
+    return device.type == "cpu" or torch.cuda.is_bf16_supported()
+
+
+def _read() -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads(paths.tuning().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

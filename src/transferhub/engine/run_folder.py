@@ -1,0 +1,186 @@
+"""A run's folder: whose it is, whether it is finished, and which run goes on in it."""
+
+import datetime
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from transferhub import atomic
+from transferhub.errors import RunError
+from transferhub.log import logger
+
+RECORD = "run.json"
+# Said when they change between two starts of a run, because bit-identity may be lost; never an error.
+MACHINE = ("torch", "transformers", "threads", "device")
+
+
+class RunFolder:
+    """An open run: locked until `close`, so that no other process writes into it.
+
+    ``record`` is what ``run.json`` holds: ``status`` (``running`` or ``finished``), ``settings`` (what determines the
+    outcome), ``environment``, ``precision``, ``result``.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = filelock.FileLock(path / "run.lock")
+        self._acquire()
+        try:
+            record = read_record(path)
+            self.resumed = record is not None
+            self.record: dict[str, Any] = record or {
+                "status": "running", "settings": dict(settings), "environment": dict(environment),
+                "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            }
+            if record is not None:
+                _refuse_other(path, record["settings"], settings)
+                _say_changes(record["environment"], environment)
+            else:
+                self.save()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.record["status"] == "finished")
+
+    def save(self, **changes: Any) -> None:
+        """Change the record and write it."""
+        self.record.update(changes)
+        atomic.write_json(self.path / RECORD, self.record)
+
+    def close(self) -> None:
+        """Give the folder free."""
+        if self._lock.is_locked:
+            (self.path / "owner.json").unlink(missing_ok=True)
+            self._lock.release()
+
+    def _acquire(self) -> None:
+        owner = self.path / "owner.json"
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            said = _read_json(owner) or {}
+            raise RunError(
+                f"{self.path} is in use by process {said.get('pid', '?')} on {said.get('host', '?')}: {said.get('command', '?')}",
+                fix="wait for it, or choose another checkpoint_dir",
+            ) from None
+        atomic.write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)})
+
+
+def open_run(
+    named: str | Path | None, settings: Mapping[str, Any], environment: Mapping[str, Any], *, overwrite: bool = False
+) -> RunFolder:
+    """Open the folder of a run: the named one; else an unfinished one of the same run here; else a new one.
+
+    Args:
+        named: ``checkpoint_dir``, or None.
+        settings: What determines the outcome.
+        environment: Versions, threads, device.
+        overwrite: Remove the run in `named` first.
+
+    Raises:
+        RunError: The folder belongs to a run with other settings (the difference is shown), or is in use.
+    """
+    if named is not None:
+        if overwrite:
+            _remove(Path(named), settings, environment)
+        return RunFolder(Path(named), settings, environment)
+    for path in sorted(Path().glob("ckpt_*"), reverse=True):
+        record = read_record(path)
+        if record and record["status"] != "finished" and record["settings"] == dict(settings):
+            try:
+                folder = RunFolder(path, settings, environment)
+            except RunError:  # another process is at it
+                continue
+            logger.info("Going on with the unfinished run in %s (name a checkpoint_dir to start another)", path)
+            return folder
+    return RunFolder(_new_path(), settings, environment)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What ``run.json`` of a folder holds, or None where there is none."""
+    record = _read_json(path / RECORD)
+    if record is None and (path / RECORD).exists():
+        raise RunError(f"{path / RECORD} cannot be read", fix="choose another checkpoint_dir, or --overwrite this one")
+    return record
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What a run's bits may depend on beside its settings."""
+    import torch
+    import transformers
+
+    from transferhub import __version__
+
+    return {
+        "transferhub": __version__, "python": platform.python_version(), "torch": torch.__version__,
+        "transformers": transformers.__version__, "threads": torch.get_num_threads(), "device": device,
+        "machine": platform.machine(), "command": " ".join(sys.argv),
+    }
+
+
+def script() -> str:
+    """The program that runs: the same command finds its unfinished run again."""
+    name = Path(sys.argv[0] or "python")
+    return name.name if name.suffix != ".py" else f"{name.name} {atomic.sha256(name)[:16] if name.is_file() else ''}".strip()
+
+
+def _new_path() -> Path:
+    moment = datetime.datetime.now()
+    while True:
+        path = Path(f"ckpt_{moment:%Y%m%d%H%M%S}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            moment += datetime.timedelta(seconds=1)
+        else:
+            return path
+
+
+def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    rows = [f"    {name}: {old.get(name)!r} there, {new.get(name)!r} now" for name in {**old, **new} if old.get(name) != new.get(name)]
+    if rows:
+        raise RunError(
+            f"{path} belongs to a run with other settings:\n" + "\n".join(rows),
+            fix="use the same settings to go on with it, choose another checkpoint_dir, or --overwrite (overwrite=True)",
+        )
+
+
+def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    for name in MACHINE:
+        if old.get(name) != new.get(name):
+            logger.warning(
+                "This run was started with %s %s, now it is %s: the result may differ in the last bits",
+                name, old.get(name), new.get(name),
+            )
+
+
+def _remove(path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir() or (any(path.iterdir()) and not (path / RECORD).exists()):
+        raise RunError(f"{path} is not a run's folder: it is not overwritten", fix="choose another checkpoint_dir")
+    record = _read_json(path / RECORD)
+    if record is not None:  # open it, so that a folder in use is not taken from under another process
+        RunFolder(path, record["settings"], record["environment"]).close()
+    shutil.rmtree(path)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value

@@ -1,0 +1,30 @@
+"""RunState: what one batch, or the steps since the last log line, came to. PaddleHub's names."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class RunState:
+    """One batch or several.
+
+    Args:
+        run_step: Steps counted.
+        run_examples: Rows counted.
+        run_loss: Mean loss over these rows.
+        run_scores: Metric name → value over these rows.
+        run_results: For a prediction: ``[probabilities]``, float32 ``[B, classes]``.
+        run_time_used: Seconds.
+    """
+
+    run_step: int = 0
+    run_examples: int = 0
+    run_loss: float = 0.0
+    run_scores: dict[str, float] = field(default_factory=dict)
+    run_results: list[Any] = field(default_factory=list)
+    run_time_used: float = 0.0
+
+    @property
+    def run_speed(self) -> float:
+        """Steps a second."""
+        return self.run_step / self.run_time_used if self.run_time_used else 0.0

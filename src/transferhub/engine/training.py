@@ -1,0 +1,333 @@
+"""The loop: batches → loss → gradients → step → events, evaluations and checkpoints. It knows no task.
+
+Everything that a step computes is a function of the settings and the step's number: which rows (`batches`), which
+dropout masks (`kernels.masks`), which rate (the Plan). So a run that goes on from a checkpoint ends with the same
+bits as one that was never stopped.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from transferhub import atomic
+from transferhub.engine import checkpoint, kernels
+from transferhub.engine.batches import epoch_batches, steps_in_epoch
+from transferhub.engine.config import RunConfig
+from transferhub.engine.evaluation import evaluate, tensors
+from transferhub.engine.events import Events
+from transferhub.engine.objective import Objective
+from transferhub.engine.precision import Working
+from transferhub.engine.run_state import RunState
+from transferhub.engine.signals import StopRequest
+from transferhub.errors import TrainingError
+from transferhub.graph import Network, derive
+from transferhub.log import EVAL, logger
+from transferhub.reader import Columns
+from transferhub.strategy import Plan
+from transferhub.strategy.optimizers import make
+
+ROLLING_SECONDS = 60.0
+ROLLING_SHARE = 0.05  # of the time, at most, goes into rolling checkpoints
+BEST = "best_model"
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; with the weights and the optimiser it is the whole state.
+
+    Args:
+        step: Optimiser steps done.
+        seconds: Spent in training steps.
+        examples: Rows seen in them.
+        window_loss: Sum of losses since the last log line.
+        window_examples: Rows since then.
+        window_steps: Steps since then.
+        window_seconds: Seconds since then.
+        window_meter: What the meter counted since then.
+        curves: One entry for each log line and evaluation: ``{"split", "step", "loss", "scores", "rate"}``.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    window_loss: float = 0.0
+    window_examples: int = 0
+    window_steps: int = 0
+    window_seconds: float = 0.0
+    window_meter: Any = None
+    curves: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """What is trained on and what chooses the best model.
+
+    Args:
+        train: With labels.
+        dev: With labels; None: no evaluation during training.
+        pad: Column name → value that fills up.
+        where: Names a training row for messages.
+    """
+
+    train: Columns
+    dev: Columns | None
+    pad: Mapping[str, int]
+    where: Callable[[int], str]
+
+
+class Training:
+    """One run of the loop over an open folder.
+
+    Args:
+        network: fp32 masters, on their device.
+        objective: Loss and scores.
+        splits: Rows.
+        plan: Made for ``steps_in_epoch * num_epoch`` steps.
+        config: Sizes and intervals.
+        precision: ``fp32`` or ``bf16``.
+        events: Fired as the loop goes.
+        folder: Where checkpoints and the best model go.
+        save_best: Fills a folder with the best model; the loop puts it in its place.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        splits: Splits,
+        plan: Plan,
+        config: RunConfig,
+        precision: str,
+        events: Events,
+        folder: Path,
+        save_best: Callable[[Path, Mapping[str, float]], None],
+    ) -> None:
+        self.network, self.objective, self.splits, self.plan, self.config = network, objective, splits, plan, config
+        self.events, self.folder, self._save_best = events, folder, save_best
+        self.progress = Progress()
+        self.steps_in_epoch = steps_in_epoch(len(splits.train), config.batch_size)
+        self.device = config.device
+        parameters = dict(network.named_parameters())
+        for name in plan.frozen:
+            parameters[name].requires_grad_(False)
+        self._moving = [[parameters[name] for name in group.parameters] for group in plan.groups]
+        decays = [group.weight_decay for group in plan.groups]
+        self._optimizer = make(plan.optimizer, zip(self._moving, decays, strict=True))
+        self._precision = precision
+        self._meter = objective.meter()
+        self._batches: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
+        self._saved_at = time.monotonic()
+        self._save_cost = self._save_total = 0.0
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.plan.total_steps
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """``{"step", "scores", "loss"}`` of the best model so far: what its folder says, so that both are one."""
+        try:
+            best: dict[str, Any] = json.loads((self.folder / BEST / "best.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return best
+
+    def restore(self) -> bool:
+        """Go on from the newest whole checkpoint of the folder, if there is one."""
+        atomic.recover(self.folder / BEST)
+        found = checkpoint.latest_whole(self.folder)
+        if found is None:
+            logger.info("Model checkpoint not found, start from scratch...")
+            return False
+        state = checkpoint.load(found, self.network, self._optimizer)
+        known = {field.name for field in dataclasses.fields(Progress)}
+        self.progress = Progress(**{name: value for name, value in state.items() if name in known})
+        if self.progress.window_meter is not None:
+            self._meter.restore(self.progress.window_meter)
+        logger.info(
+            "Model checkpoint loaded from %s. current_epoch=%d, global_step=%d, best_score=%.5f",
+            found, self.epoch + 1, self.progress.step, _score(self.best["scores"]) if self.best else float("nan"),
+        )
+        return True
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next step belongs to, from 0."""
+        return min(self.progress.step // self.steps_in_epoch, self.config.num_epoch - 1)
+
+    def fit(self) -> None:
+        """Train to the last step, evaluating and saving on the way.
+
+        Raises:
+            TrainingError: The loss is not finite.
+            KeyboardInterrupt: After Ctrl-C; a checkpoint is written first.
+            SystemExit: With code 0 after SIGTERM; a checkpoint is written first.
+        """
+        if self.device == "cpu":
+            kernels.keep_freed_memory()
+        self._working = Working(self.network, self._precision)
+        self._working.network.train()
+        self._started = time.monotonic()
+        with StopRequest() as stop:
+            while self.progress.step < self.total_steps:
+                self._step()
+                self._after_step(stop)
+        if self.splits.dev is not None and not self._evaluated(self.total_steps):
+            self.evaluate_dev()
+        elif self.splits.dev is None:
+            self._keep_as_best({}, 0.0)
+
+    def evaluate_dev(self) -> RunState:
+        """Evaluate the current weights on dev, in fp32, and keep them if they are the best so far."""
+        dev = self.splits.dev
+        assert dev is not None
+        self.events.fire("eval_start")
+        logger.info("Evaluation on dev dataset start")
+        state = evaluate(self.network, self.objective, dev, self.splits.pad, self.config.batch_size, self.device)
+        say_evaluation("dev", state)
+        self.progress.curves.append(
+            {"split": "dev", "step": self.progress.step, "loss": state.run_loss, "scores": state.run_scores, "rate": None}
+        )
+        best = self.best
+        if best is None or _score(state.run_scores) > _score(best["scores"]):
+            self._keep_as_best(state.run_scores, state.run_loss)
+            name, score = next(iter(state.run_scores.items()))
+            logger.log(EVAL, "best model saved to %s [best %s=%.5f]", self.folder / BEST, name, score)
+        self.events.fire("eval_end", [state])
+        self._working.network.train()
+        return state
+
+    def save_checkpoint(self, *, rolling: bool = False) -> Path:
+        """Write the state after the last step."""
+        started = time.monotonic()
+        self.progress.window_meter = self._meter.state()
+        state = dataclasses.asdict(self.progress)
+        path = checkpoint.save(self.folder, self.progress.step, self.network, self._optimizer, state, rolling=rolling)
+        self._saved_at = time.monotonic()
+        self._save_cost = self._saved_at - started
+        self._save_total += self._save_cost
+        return path
+
+    def _step(self) -> None:
+        progress, config = self.progress, self.config
+        step, started = progress.step, time.perf_counter()
+        rows = self._rows_of(step)
+        batch = tensors(self.splits.train, rows, self.splits.pad, self.device)
+        torch.manual_seed(derive(config.seed, "step", step))
+        kernels.masks.reseed(config.seed, "dropout", step)
+        outputs = self._working.network(batch)
+        losses = self.objective.losses(outputs, batch)
+        loss = float(losses.detach().sum())
+        if not math.isfinite(loss):
+            self._refuse(step, rows, losses.detach())
+        (losses.sum() / len(rows)).backward()  # type: ignore[no-untyped-call]
+        self._working.collect_gradients()
+        if self.plan.clip_norm:
+            everything = [parameter for group in self._moving for parameter in group if parameter.grad is not None]
+            torch.nn.utils.clip_grad_norm_(everything, self.plan.clip_norm)
+        for group, options in zip(self.plan.groups, self._optimizer.param_groups, strict=True):
+            options["lr"] = group.rate(step)
+        self._optimizer.step()
+        self._working.forget_gradients()
+        self._working.publish()
+        self._meter.update({name: value.detach() for name, value in outputs.items()}, batch)
+        seconds = time.perf_counter() - started
+        progress.step += 1
+        progress.seconds += seconds
+        progress.examples += len(rows)
+        progress.window_loss += loss
+        progress.window_examples += len(rows)
+        progress.window_steps += 1
+        progress.window_seconds += seconds
+        self.events.fire("run_step", [RunState(1, len(rows), loss / len(rows), run_time_used=seconds)])
+
+    def _after_step(self, stop: StopRequest) -> None:
+        progress, config = self.progress, self.config
+        if progress.step % config.log_interval == 0:
+            self._close_window()
+        evaluated = self.splits.dev is not None and progress.step % config.eval_interval == 0
+        if evaluated and not self._evaluated(progress.step):
+            self.events.fire("eval_interval")
+        # Saving comes last, so that a checkpoint never lies between a step and its evaluation.
+        if config.save_ckpt_interval:
+            if progress.step % config.save_ckpt_interval == 0 and progress.step < self.total_steps:
+                self.events.fire("save_ckpt_interval")
+        elif self._rolling_is_due(evaluated) and progress.step < self.total_steps:
+            self.save_checkpoint(rolling=True)
+        if stop.asked is not None:
+            self._stop(stop)
+
+    def _close_window(self) -> None:
+        progress = self.progress
+        state = RunState(
+            progress.window_steps, progress.window_examples, progress.window_loss / progress.window_examples,
+            self._meter.scores(), run_time_used=progress.window_seconds,
+        )
+        rate = max((group.rate(progress.step - 1) for group in self.plan.groups), default=0.0)
+        progress.curves.append(
+            {"split": "train", "step": progress.step, "loss": state.run_loss, "scores": state.run_scores, "rate": rate}
+        )
+        progress.window_loss = progress.window_seconds = 0.0
+        progress.window_examples = progress.window_steps = 0
+        self._meter = self.objective.meter()
+        self.events.fire("log_interval", [state])
+
+    def _rows_of(self, step: int) -> npt.NDArray[np.int64]:
+        epoch, place = divmod(step, self.steps_in_epoch)
+        if self._batches[0] != epoch:
+            lengths = self.splits.train.lengths
+            self._batches = epoch, epoch_batches(lengths, self.config.batch_size, self.config.seed, epoch)
+        return self._batches[1][place]
+
+    def _evaluated(self, step: int) -> bool:
+        return any(entry["split"] == "dev" and entry["step"] == step for entry in self.progress.curves)
+
+    def _rolling_is_due(self, evaluated: bool) -> bool:
+        now = time.monotonic()
+        affordable = self._save_total + self._save_cost <= ROLLING_SHARE * (now - self._started)
+        return affordable and (evaluated or now - self._saved_at >= ROLLING_SECONDS)
+
+    def _keep_as_best(self, scores: Mapping[str, float], loss: float) -> None:
+        with atomic.whole_folder(self.folder / BEST) as folder:
+            self._save_best(folder, scores)
+            atomic.write_json(folder / "best.json", {"step": self.progress.step, "scores": scores, "loss": loss})
+
+    def _stop(self, stop: StopRequest) -> None:
+        path = self.save_checkpoint(rolling=True)
+        assert stop.asked is not None
+        logger.info("%s: Saving model checkpoint to %s; the same command goes on from there", stop.asked.name, path)
+        raise SystemExit(0) if stop.asked.name == "SIGTERM" else KeyboardInterrupt
+
+    def _refuse(self, step: int, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
+        bad = [self.splits.where(int(row)) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
+        saved = checkpoint.newest_first(self.folder)
+        raise TrainingError(
+            f"the loss is not finite at step {step + 1} / {self.total_steps}, on {', '.join(bad[:3])}"
+            + (f" and {len(bad) - 3} more rows" if len(bad) > 3 else ""),
+            fix="lower the learning rate, or try precision='fp32'; "
+            + (f"the last good checkpoint is {saved[0]}" if saved else "no checkpoint was written yet"),
+        )
+
+
+def say_evaluation(split: str, state: RunState) -> None:
+    """The documents' EVAL line."""
+    scores = "".join(f" {name}={value:.5f}" for name, value in state.run_scores.items())
+    logger.log(
+        EVAL, "[%s dataset evaluation result] loss=%.5f%s [step/sec: %.2f]", split, state.run_loss, scores, state.run_speed
+    )
+
+
+def _score(scores: Mapping[str, float]) -> float:
+    """The first score; not a number never wins."""
+    first = next(iter(scores.values()), float("-inf"))
+    return float("-inf") if math.isnan(first) else first

@@ -1,0 +1,5 @@
+"""Scores, exact over whole splits."""
+
+from transferhub.metrics.classification import ConfusionMatrix
+
+__all__ = ["ConfusionMatrix"]

@@ -1,0 +1,177 @@
+"""ClassifyReader: texts and pairs → token ids, for transformers."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transferhub import atomic
+from transferhub.dataset import BaseDataset, InputExample
+from transferhub.errors import ConfigError, DataError
+from transferhub.reader.columns import Columns, cached
+from transferhub.reader.tokenizer import tokenizer_for
+
+CHUNK = 1000  # rows tokenised in one call
+
+Row = str | Sequence[str] | InputExample
+
+
+class ClassifyReader:
+    """Reads a data set's rows for a transformer: ``[CLS] a [SEP]``, or ``[CLS] a [SEP] b [SEP]`` for pairs.
+
+    Rows are tokenised in one batched pass when they are first asked for, cached on disk by a fingerprint of texts,
+    tokenizer and length, and memory-mapped from there.
+
+    Args:
+        vocab_path: ``module.get_vocab_path()``; the tokenizer beside it is used.
+        dataset: Where the rows are. None: for prediction only.
+        max_seq_len: Tokens a text or pair may have, special ones included; the longer text of a pair is cut first.
+        max_seq_length: An older spelling of `max_seq_len`.
+        do_lower_case: For a vocabulary that stands alone.
+        sp_model_path: ``module.get_spm_path()``.
+        word_dict_path: ``module.get_word_dict_path()``.
+        label_map_config: Accepted for scripts of 1.x; the data set knows its labels.
+        random_seed: Accepted for scripts of 1.x; ``RunConfig(seed=…)`` orders the batches.
+        use_task_id: Accepted for scripts of 1.x.
+        in_tokens: In `data_generator`, batch sizes count padded tokens.
+    """
+
+    feed_names = ("input_ids", "position_ids", "segment_ids", "input_mask")
+
+    def __init__(
+        self,
+        vocab_path: str | Path | None = None,
+        dataset: BaseDataset | None = None,
+        label_map_config: Any = None,
+        max_seq_len: int = 512,
+        do_lower_case: bool = True,
+        random_seed: int | None = None,
+        use_task_id: bool = False,
+        sp_model_path: str | None = None,
+        word_dict_path: str | None = None,
+        in_tokens: bool = False,
+        max_seq_length: int | None = None,
+    ) -> None:
+        if vocab_path is None:
+            raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
+        if sp_model_path or word_dict_path:
+            for path in (sp_model_path, word_dict_path):
+                if not path or not Path(path).is_file():
+                    raise ConfigError(
+                        f"sp_model_path={sp_model_path!r}, word_dict_path={word_dict_path!r}",
+                        expected="two files that exist, as ernie_tiny's getters give them, or None for both",
+                    )
+        self.vocab_path, self.dataset = str(vocab_path), dataset
+        self.max_seq_len = max_seq_length or max_seq_len
+        self.in_tokens = in_tokens
+        self.tokenizer = tokenizer_for(vocab_path, do_lower_case)
+        smallest = 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
+        if self.max_seq_len < smallest:
+            raise ConfigError(f"max_seq_len={self.max_seq_len}", expected=f"at least {smallest}: a token and the special ones")
+        self.pad = {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0}
+        self._fingerprint = self._describe()
+
+    @property
+    def label_map(self) -> dict[str, int]:
+        """Label name → id, as the data set has it."""
+        return self.dataset.label_index if self.dataset else {}
+
+    def columns(self, phase: str) -> Columns:
+        """The columns of a split, with labels except for ``predict``.
+
+        Raises:
+            DataError: The split has no rows, or a row's label is not known.
+        """
+        if self.dataset is None:
+            raise ConfigError("a reader without a data set has no splits", fix="ClassifyReader(dataset=…, …)")
+        examples = self.dataset.get_examples(phase)
+        if not len(examples):
+            raise DataError(f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples")
+        labels = None if phase == "predict" else self.dataset.label_ids(phase)
+        return self.encode(examples, labels)
+
+    def encode(self, rows: Sequence[Row], labels: Sequence[int] | None = None) -> Columns:
+        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, or `InputExample`."""
+        pairs = [texts_of(row, place) for place, row in enumerate(rows)]
+        if any(second is not None for _, second in pairs) and any(second is None for _, second in pairs):
+            place = next(place for place, (_, second) in enumerate(pairs) if (second is None) != (pairs[0][1] is None))
+            raise DataError(f"row {place} is a {'text' if pairs[place][1] is None else 'pair'}, row 0 is not", expected="texts only, or pairs only")
+        digest = hashlib.sha256(self._fingerprint.encode())
+        for text_a, text_b in pairs:
+            digest.update(json.dumps([text_a, text_b], ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        return cached(digest.hexdigest(), labels, lambda: self._tokenise(pairs))
+
+    def _tokenise(self, pairs: Sequence[tuple[str, str | None]]) -> Columns:
+        ids: list[list[int]] = []
+        segments: list[list[int]] = []
+        for start in range(0, len(pairs), CHUNK):
+            chunk = pairs[start : start + CHUNK]
+            encoded = self.tokenizer(
+                [text for text, _ in chunk],
+                [text for _, text in chunk] if chunk[0][1] is not None else None,
+                truncation="longest_first", max_length=self.max_seq_len,
+                return_token_type_ids=True, return_attention_mask=False,
+            )
+            ids += encoded["input_ids"]
+            segments += encoded["token_type_ids"]
+        return Columns.from_rows({"input_ids": ids, "segment_ids": segments}, None)
+
+    def data_generator(
+        self,
+        batch_size: int = 1,
+        phase: str = "train",
+        shuffle: bool = True,
+        data: Sequence[Row] | None = None,
+        return_list: bool = True,
+    ) -> Callable[[], Iterator[Any]]:
+        """A callable that yields 1.x's batches, padded to `max_seq_len`.
+
+        Yields:
+            ``[token_ids, position_ids, segment_ids, input_mask, seq_lens, labels]``: int64 ``[B, L, 1]`` (the mask
+            float32), seq_lens and labels int64 ``[B, 1]``; no labels in ``predict``.
+        """
+        columns = self.columns(phase) if data is None else self.encode(data)
+        order = np.random.permutation(len(columns)) if shuffle and phase == "train" else np.arange(len(columns))
+        size = max(1, batch_size // self.max_seq_len) if self.in_tokens else batch_size
+
+        def batches() -> Iterator[Any]:
+            for start in range(0, len(order), size):
+                rows = order[start : start + size]
+                batch = columns.batch(rows, self.pad, self.max_seq_len)
+                positions = np.broadcast_to(np.arange(self.max_seq_len), batch["input_ids"].shape).copy()
+                arrays = [
+                    batch["input_ids"][..., None], positions[..., None], batch["segment_ids"][..., None],
+                    batch["input_mask"][..., None].astype(np.float32), columns.lengths[rows][:, None],
+                ]
+                if columns.labels is not None:
+                    arrays.append(columns.labels[rows][:, None])
+                yield [arrays] if return_list else arrays
+
+        return batches
+
+    def settings(self) -> dict[str, Any]:
+        """What a saved model must know to read new rows as the training rows were read."""
+        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len}
+
+    def _describe(self) -> str:
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        content = backend.to_str() if backend is not None else atomic.sha256(Path(self.vocab_path))
+        import tokenizers
+
+        return f"{type(self).__name__} {self.max_seq_len} {tokenizers.__version__} {hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def texts_of(row: Row, place: int) -> tuple[str, str | None]:
+    """A row as ``(text_a, text_b)``; `place` is for the message if it is neither a text nor a pair."""
+    if isinstance(row, str):
+        return row, None
+    if isinstance(row, InputExample):
+        return row.text_a, row.text_b
+    if len(row) == 1 and isinstance(row[0], str):
+        return row[0], None
+    if len(row) == 2 and all(isinstance(text, str) for text in row):
+        return row[0], row[1]
+    raise DataError(f"row {place}: {row!r:.80}", expected="a text, [text], or [text_a, text_b]")

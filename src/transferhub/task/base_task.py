@@ -1,0 +1,354 @@
+"""BaseTask: feature + head + loss + metrics = something to train, evaluate, predict and save."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from transferhub.dataset import BaseDataset, Examples
+from transferhub.dataset.files import read_examples
+from transferhub.engine.batches import steps_in_epoch
+from transferhub.engine.config import RunConfig
+from transferhub.engine.evaluation import batch_slices, evaluate
+from transferhub.engine.events import Events, Hook
+from transferhub.engine.kernels import speed_up
+from transferhub.engine.objective import Meter
+from transferhub.engine.run_state import RunState
+from transferhub.engine.training import BEST, Training, say_evaluation
+from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.graph import Network, Variable
+from transferhub.graph.variable import walk_back
+from transferhub.log import logger
+from transferhub.module.transformer import EncoderSource
+from transferhub.reader import ClassifyReader
+from transferhub.reader.classify_reader import Row, texts_of
+from transferhub.strategy import Plan
+from transferhub.task import finetuning, saved_model
+from transferhub.task.predictions import Predictions
+from transferhub.task.result import RunResult
+
+
+class BaseTask(ABC):
+    """What all tasks share. A kind of task gives the outputs of its network, a loss for each row, and a meter.
+
+    Args:
+        feature: The Variable that the head stands on.
+        data_reader: Makes columns of rows.
+        dataset: None: the reader's.
+        feed_list: Names of the inputs; None: the reader's own.
+        config: None: `RunConfig` with its defaults.
+        labels: Label names in the order of their ids.
+        metrics: Metric names; the first chooses the best model.
+
+    Raises:
+        ConfigError: Arguments that contradict each other.
+    """
+
+    def __init__(
+        self,
+        feature: Variable,
+        data_reader: ClassifyReader,
+        dataset: BaseDataset | None,
+        feed_list: Sequence[str] | None,
+        config: RunConfig | None,
+        labels: Sequence[str],
+        metrics: Sequence[str],
+    ) -> None:
+        self.feature, self.reader, self.config = feature, data_reader, config or RunConfig()
+        self.dataset = dataset if dataset is not None else data_reader.dataset
+        if self.dataset is not None:
+            data_reader.dataset = self.dataset
+        self.labels, self.metrics = list(labels), list(metrics)
+        self.feed_list = self._checked_feeds(feed_list)
+        self.phase = "train"
+        self.events = Events(self)
+        finetuning.hook_defaults(self.events)
+        self.training: Training | None = None  # while a run goes on
+        self.run_path: Path | None = None
+        self._saved: Path | None = None  # the best model's folder, for a task that hub.load made
+        self._predictor: tuple[Path, float, Network] | None = None
+        self._untrained: Network | None = None
+
+    # --- what a kind of task gives
+
+    @abstractmethod
+    def output_variables(self) -> list[Variable]:
+        """The Variables that loss and results are computed from, on top of `feature`."""
+
+    @abstractmethod
+    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each row, float32 ``[B]``."""
+
+    @abstractmethod
+    def meter(self) -> Meter:
+        """A fresh meter of the task's metrics."""
+
+    @abstractmethod
+    def probabilities(self, network: Network, rows: Any) -> Any:
+        """Results of rows, float32 ``[rows, classes]``, for columns that the reader made."""
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What a saved model must know to build this task again."""
+
+    # --- what people do with a task
+
+    def finetune_and_eval(self) -> RunResult:
+        """Train, evaluating on dev; keep the best model; evaluate it on test; write the report.
+
+        A run that was stopped goes on, and ends with the same bits; one that is finished says so.
+
+        Returns:
+            The scores of the best model and where everything lies.
+
+        Raises:
+            HubError: Bad rows, settings of another run in the folder, a loss that is not finite …
+        """
+        return finetuning.finetune(self, do_eval=True)
+
+    def finetune(self, do_eval: bool = False) -> RunResult:
+        """Train; evaluate on dev during training only if `do_eval`, and at the end in any case."""
+        return finetuning.finetune(self, do_eval=do_eval)
+
+    def plan(self) -> Plan:
+        """What the strategy decides for this network, these rows and these epochs; ``print`` it."""
+        network = self._untrained or self.build_network()
+        assert self.config.strategy is not None
+        return self.config.strategy.plan(network.described_parameters(), self.max_train_steps)
+
+    def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
+        """Evaluate the best model on a split of the data set, in fp32."""
+        self.phase = phase
+        columns = self.reader.columns(phase)
+        logger.info("Evaluation on %s dataset start", phase)
+        self.events.fire("eval_start")
+        network = self.best_network() if load_best_model or self.training is None else self.training.network
+        state = evaluate(network, self, columns, self.reader.pad, self.config.batch_size, self.config.device)
+        say_evaluation(phase, state)
+        self.events.fire("eval_end", [state])
+        return state
+
+    def evaluate(self, data: str | Path | Sequence[Any]) -> dict[str, float]:
+        """Scores and ``loss`` of the best model on a file with labels, or on examples, in fp32.
+
+        Raises:
+            DataError: A label that the model does not know, with file:line.
+        """
+        rows = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
+        dataset = BaseDataset(label_list=self.labels)
+        dataset.test_examples = rows
+        columns = self.reader.encode(rows, dataset.label_ids("test"))
+        state = evaluate(self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device)
+        say_evaluation("test", state)
+        return {**state.run_scores, "loss": state.run_loss}
+
+    def predict(
+        self,
+        data: str | Path | Sequence[Row] | None = None,
+        label_list: Sequence[str] | None = None,
+        load_best_model: bool = True,
+        return_result: bool = False,
+        accelerate_mode: bool = True,
+    ) -> Any:
+        """Predict rows, in order, none dropped.
+
+        Args:
+            data: Texts, ``[[text], …]``, ``[[text_a, text_b], …]``, pairs as tuples, one text, or a csv or tsv file;
+                None: the data set's predict rows.
+            label_list: Names for the labels in place of those the model has.
+            load_best_model: The best model, not the last weights (during training).
+            return_result: Return the label names only, as 1.8 did.
+            accelerate_mode: Accepted for scripts of 1.x.
+
+        Returns:
+            `Predictions`: a list of `RunState`, a batch each, with ``.labels``, ``.probabilities``, ``.to_frame()``.
+
+        Raises:
+            RunError: Nothing was trained yet.
+            DataError: A row that is not a text or a pair.
+        """
+        if isinstance(label_list, bool):  # 1.4: predict(data, load_best_model)
+            label_list, load_best_model = None, label_list
+        self.phase = "predict"
+        network = self.best_network() if load_best_model or self.training is None else self.training.network
+        logger.info("TransferHub predict start")
+        self.events.fire("predict_start")
+        if load_best_model:
+            logger.info("The best model has been loaded")
+        rows = self._rows_to_predict(data)
+        texts = [texts_of(row, place) for place, row in enumerate(rows)]
+        values = self.probabilities(network, self.reader.encode(rows)) if len(rows) else None
+        states = []
+        for part in batch_slices(len(rows), self.config.batch_size):
+            assert values is not None
+            states.append(RunState(1, part.stop - part.start, run_results=[values[part]]))
+        predictions = Predictions(states, list(label_list or self.labels), texts)
+        self.events.fire("predict_end", predictions)
+        logger.info("TransferHub predict finished.")
+        return predictions.labels if return_result else predictions
+
+    # --- hooks
+
+    def add_hook(self, hook_type: str, name: str | None = None, func: Hook | None = None) -> None:
+        """Call ``func(task)`` or ``func(task, run_states)`` at an event: ``log_interval_event``, ``eval_end_event`` …"""
+        if func is None:
+            raise ConfigError(f"add_hook({hook_type!r}) without a function", expected="add_hook(event, name, func)")
+        self.events.add(hook_type, name, func)
+
+    def modify_hook(self, hook_type: str, name: str, func: Hook) -> None:
+        """Put another function in a hook's place; the built-in ones are called ``default``."""
+        self.events.modify(hook_type, name, func)
+
+    def delete_hook(self, hook_type: str, name: str) -> None:
+        """Take a hook away."""
+        self.events.delete(hook_type, name)
+
+    def hooks_info(self, show_default: bool = False) -> dict[str, dict[str, Hook]]:
+        """Event → name → function."""
+        return self.events.info(show_default)
+
+    @property
+    def hooks(self) -> Events:
+        """The hooks by event."""
+        return self.events
+
+    # --- where a run stands, by 1.x's names
+
+    @property
+    def current_step(self) -> int:
+        """Steps done."""
+        return self.training.progress.step if self.training else 0
+
+    @property
+    def current_epoch(self) -> int:
+        """From 1."""
+        return self.training.epoch + 1 if self.training else 1
+
+    @property
+    def max_train_steps(self) -> int:
+        """Optimiser steps of a whole run."""
+        if self.dataset is None:
+            raise ConfigError("a task without a data set has no training steps", fix="dataset=…, or a reader with one")
+        return steps_in_epoch(len(self.dataset.get_examples("train")), self.config.batch_size) * self.config.num_epoch
+
+    @property
+    def best_score(self) -> float:
+        """The first metric of the best model so far; -999 before there is one, as in 1.x."""
+        best = self.training.best if self.training else None
+        return float(next(iter(best["scores"].values()), -999)) if best else -999.0
+
+    @property
+    def is_train_phase(self) -> bool:
+        """Whether the task trains."""
+        return self.phase == "train"
+
+    @property
+    def is_test_phase(self) -> bool:
+        """Whether the task evaluates."""
+        return self.phase in ("dev", "val", "test")
+
+    @property
+    def is_predict_phase(self) -> bool:
+        """Whether the task predicts."""
+        return self.phase in ("predict", "inference")
+
+    # --- networks
+
+    def build_network(self, seed: int | None = None) -> Network:
+        """The network with pretrained weights and a new head, fp32."""
+        network = Network(self.output_variables(), self.config.seed if seed is None else seed)
+        self._untrained = network
+        return network
+
+    def take_network(self) -> Network:
+        """The network to train: what `plan` looked at, or a new one."""
+        network = self._untrained or self.build_network()
+        self._untrained = None
+        return network
+
+    def best_network(self) -> Network:
+        """The best model, read from its folder once.
+
+        Raises:
+            RunError: There is none: never random weights.
+        """
+        folder = self._saved or self._best_folder()
+        if folder is None or not (folder / "task.json").is_file():
+            raise RunError(
+                "this task has no trained model" + (f" in {folder}" if folder else ""),
+                expected="a best_model folder of a run",
+                fix="call finetune_and_eval() first, name its folder with RunConfig(checkpoint_dir=…), or hub.load(best_model)",
+            )
+        stamp = (folder / "task.json").stat().st_mtime
+        if self._predictor is None or self._predictor[:2] != (folder, stamp):
+            logger.info("Load the best model from %s", folder)
+            network = speed_up(saved_model.read_network(self, folder)).to(self.config.device).eval()
+            self._predictor = folder, stamp, network  # type: ignore[assignment]
+        assert self._predictor is not None
+        return self._predictor[2]
+
+    def use_saved(self, folder: Path) -> None:
+        """Predict with the model in `folder`."""
+        self._saved = folder
+
+    def settings(self) -> dict[str, Any]:
+        """What determines a run's outcome, as JSON; two runs with equal settings are one run."""
+        sources = [node.source for node in walk_back([self.feature])]
+        modules = {source.module.name: source.module.fingerprint() for source in sources if isinstance(source, EncoderSource)}
+        values = {
+            **self.description(), **self.config.settings(), "modules": modules,
+            "frozen": [not source.trainable for source in sources], "feature": self.feature.name,
+        }
+        return dict(json.loads(json.dumps(values)))
+
+    @property
+    def module_name(self) -> str:
+        """The pretrained network's name."""
+        sources = [node.source for node in walk_back([self.feature])]
+        return ", ".join(source.module.name for source in sources if isinstance(source, EncoderSource))
+
+    def _best_folder(self) -> Path | None:
+        if self.run_path is not None:
+            return self.run_path / BEST
+        named = self.config.checkpoint_dir
+        if named is None:
+            return None
+        given = Path(named)
+        return given if given.name == BEST else given / BEST  # 1.x scripts name either
+
+    def _rows_to_predict(self, data: str | Path | Sequence[Row] | None) -> Sequence[Row]:
+        if data is None:
+            if self.dataset is None or not len(self.dataset.predict_examples):
+                raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
+            return self.dataset.predict_examples
+        if isinstance(data, Path) or (isinstance(data, str) and data.endswith((".csv", ".tsv", ".txt"))):
+            return self._file_rows(Path(data), labelled=False)
+        return [data] if isinstance(data, str) else data
+
+    def _file_rows(self, path: Path, *, labelled: bool) -> Examples:
+        return read_examples(path, **self.column_names(path), labelled=labelled)
+
+    def column_names(self, path: Path) -> dict[str, str]:
+        """The columns that the training file had, as far as `path` has them too; the rest is guessed."""
+        return {}
+
+    def _checked_feeds(self, feed_list: Sequence[str] | None) -> list[str]:
+        nodes = walk_back([self.feature])
+        inputs = {given.name for node in nodes for given in node.inputs.values() if given.node is None}
+        wanted = [name for name in self.reader.feed_names if name in inputs]
+        if not wanted:
+            raise ConfigError(
+                f"the network reads {', '.join(sorted(inputs))}; {type(self.reader).__name__} gives {', '.join(self.reader.feed_names)}",
+                fix="use the reader that belongs to this module",
+            )
+        if feed_list is None:
+            return wanted
+        given = [getattr(name, "name", name) for name in feed_list]
+        if sorted(given) != sorted(wanted):
+            raise ConfigError(
+                f"feed_list={given}", expected=f"{wanted}: what {type(self.reader).__name__} gives and the network reads"
+            )
+        return given

@@ -1,0 +1,196 @@
+"""Classification: a feature, a linear layer or the architecture's own head, cross-entropy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from transferhub.dataset import BaseDataset, Examples, load
+from transferhub.dataset.files import header_of
+from transferhub.engine.config import RunConfig
+from transferhub.engine.evaluation import outputs_of
+from transferhub.errors import ConfigError
+from transferhub.graph import Network, Node, Variable
+from transferhub.graph.heads import FullyConnectedSource
+from transferhub.metrics.classification import ConfusionMatrix, chosen
+from transferhub.module import Module
+from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
+from transferhub.reader import ClassifyReader, Columns
+from transferhub.strategy import AdamWeightDecayStrategy
+from transferhub.task.base_task import BaseTask
+
+AUTO_CLASS = "AutoModelForSequenceClassification"
+
+
+class ClassMeter:
+    """Counts predictions against labels."""
+
+    def __init__(self, classes: int, names: Sequence[str]) -> None:
+        self._matrix, self._names = ConfusionMatrix(classes), names
+
+    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
+        """Count a batch."""
+        self._matrix.update(batch["labels"].cpu().numpy(), outputs["logits"].argmax(dim=-1).cpu().numpy())
+
+    def scores(self) -> dict[str, float]:
+        """The task's metrics."""
+        return self._matrix.scores(self._names)
+
+    def state(self) -> Any:
+        """The counts."""
+        return self._matrix.counts.tolist()
+
+    def restore(self, state: Any) -> None:
+        """Go on from counts."""
+        self._matrix.counts = np.asarray(state, np.int64)
+
+
+class TextClassifierTask(BaseTask):
+    """Text and text-pair classification.
+
+    The long door gives reader, feature and feeds; the short door a module and a data set, the rest has defaults.
+
+    Args:
+        num_classes: How many labels; None: the data set's.
+        feature: The Variable that the head stands on; None: the module's ``pooled_output``.
+        hidden_units: Sizes of hidden layers between feature and output. None: where the feature is the module's own,
+            the architecture's own head, so that the best model opens with ``AutoModelForSequenceClassification``.
+        dataset: A data set, or a csv or tsv file with a header; None: the reader's.
+        feed_list: Names of the inputs; None: the reader's own.
+        data_reader: None: a `ClassifyReader` over the module's tokenizer.
+        startup_program: Accepted for scripts of 1.x.
+        config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
+        metrics_choices: Of ``acc f1 precision recall matthews``; the first chooses the best model.
+        module: A module or its name.
+        max_seq_len: Tokens a text may have, where the task makes its own reader.
+        labels: Label names in the order of their ids; None: the data set's.
+
+    Raises:
+        ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds.
+        DataError: The data set's files or labels are not right.
+    """
+
+    def __init__(
+        self,
+        num_classes: int | Variable | None = None,
+        feature: Variable | int | None = None,
+        hidden_units: Sequence[int] | None = None,
+        dataset: BaseDataset | str | Path | None = None,
+        feed_list: Sequence[str] | None = None,
+        data_reader: ClassifyReader | None = None,
+        startup_program: Any = None,
+        config: RunConfig | None = None,
+        metrics_choices: str | Sequence[str] | None = "default",
+        *,
+        module: Module | str | None = None,
+        max_seq_len: int = 128,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, …)
+            num_classes, feature = feature, num_classes  # type: ignore[assignment]
+        if isinstance(module, str):
+            module = Module(name=module)
+        if isinstance(dataset, str | Path):
+            dataset = load(dataset)
+        if feature is None:
+            feature = _own_feature(module, max_seq_len)
+        assert isinstance(feature, Variable)
+        if data_reader is None:
+            data_reader = ClassifyReader(vocab_path=_encoder_of(feature).get_vocab_path(), dataset=dataset, max_seq_len=max_seq_len)
+            config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
+        dataset = dataset if dataset is not None else data_reader.dataset
+        labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
+        if num_classes is not None and dataset is not None and num_classes != len(labels):
+            raise ConfigError(
+                f"num_classes={num_classes}, but the data set has {len(labels)} labels: {', '.join(map(repr, labels[:10]))}",
+                fix="num_classes=dataset.num_labels, or leave it out",
+            )
+        if not labels:
+            labels = [str(index) for index in range(num_classes if isinstance(num_classes, int) else 0)]
+        if len(labels) < 2:
+            raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
+        self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
+        super().__init__(feature, data_reader, dataset, feed_list, config, labels, chosen(metrics_choices, ["acc"]))
+        self._columns: dict[str, str] = {}
+        if dataset is not None and isinstance(dataset.train_examples, Examples):
+            self._columns = dict(dataset.train_examples.names)
+
+    @property
+    def num_classes(self) -> int:
+        """How many labels there are."""
+        return len(self.labels)
+
+    def output_variables(self) -> list[Variable]:
+        """The logits, ``[B, classes]``."""
+        feature = self.feature
+        if self.has_architecture_head:
+            assert feature.node is not None
+            everything = Variable("everything", (), "object", feature.node, "everything")
+            source = ArchitectureHeadSource(_encoder_of(feature), AUTO_CLASS, self.labels)
+            node = Node(source, {"everything": everything})
+        else:
+            width = feature.shape[-1]
+            node = Node(FullyConnectedSource(width, self.num_classes, self.hidden_units or ()), {"feature": feature})
+        return [Variable("logits", (-1, self.num_classes), "float32", node, "logits")]
+
+    @property
+    def has_architecture_head(self) -> bool:
+        """Whether the best model opens with ``AutoModelForSequenceClassification``."""
+        own = self.feature.node is not None and isinstance(self.feature.node.source, EncoderSource)
+        return own and self.feature.name == "pooled_output" and self.hidden_units is None
+
+    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Cross-entropy of each row."""
+        return torch.nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
+
+    def meter(self) -> ClassMeter:
+        """Counts for the chosen metrics."""
+        return ClassMeter(self.num_classes, self.metrics)
+
+    def probabilities(self, network: Network, rows: Columns) -> npt.NDArray[np.float32]:
+        """Softmax of the logits, float32 ``[rows, classes]``."""
+        logits = outputs_of(network, "logits", rows, self.reader.pad, self.config.batch_size, self.config.device)
+        values: npt.NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=-1).numpy()
+        return values
+
+    def description(self) -> dict[str, Any]:
+        """Kind, labels, metrics, head, reader, columns."""
+        return {
+            "task": type(self).__name__, "labels": self.labels, "metrics": self.metrics,
+            "hidden_units": self.hidden_units, "columns": self._columns, **self.reader.settings(),
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], module: TransformerModule) -> "TextClassifierTask":
+        """Build a task as it was saved, on a module whose files lie beside it."""
+        task = cls(
+            module=module, labels=description["labels"], hidden_units=description["hidden_units"],
+            metrics_choices=description["metrics"], max_seq_len=description["max_seq_len"],
+        )
+        task._columns = dict(description["columns"])
+        return task
+
+    def column_names(self, path: Path) -> dict[str, str]:
+        """The training file's columns, as far as this file has them too."""
+        header = header_of(path)
+        return {what: name for what, name in self._columns.items() if name in header}
+
+
+def _own_feature(module: Module | None, max_seq_len: int) -> Variable:
+    if module is None:
+        raise ConfigError(
+            "a task without a network", expected='TextClassifierTask(module="minilm", dataset=…), or feature= and data_reader='
+        )
+    _, outputs, _ = module.context(trainable=True, max_seq_len=max_seq_len)
+    return outputs["pooled_output"]
+
+
+def _encoder_of(feature: Variable) -> TransformerModule:
+    source = feature.node.source if feature.node else None
+    if not isinstance(source, EncoderSource):
+        raise ConfigError(f"no reader is known for the feature {feature.name!r}", fix="give data_reader=")
+    return source.module

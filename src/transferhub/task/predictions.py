@@ -1,0 +1,59 @@
+"""What `predict` returns: 1.x's list of run states, with what a person wants on top."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferhub.engine.run_state import RunState
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Predictions(list[RunState]):
+    """One `RunState` a batch; ``state.run_results[0]`` is float32 ``[batch, classes]``, in the order of the rows.
+
+    Args:
+        states: The batches.
+        label_names: Of the columns of the probabilities.
+        rows: The texts that were read: ``(text_a, text_b)``.
+    """
+
+    def __init__(
+        self, states: Iterable[RunState], label_names: Sequence[str], rows: Sequence[tuple[str, str | None]]
+    ) -> None:
+        super().__init__(states)
+        self.label_names, self._rows = list(label_names), rows
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """Float32 ``[rows, classes]``; each row sums to 1."""
+        if not self:
+            return np.empty((0, len(self.label_names)), np.float32)
+        together: npt.NDArray[np.float32] = np.concatenate([state.run_results[0] for state in self])
+        return together
+
+    @property
+    def labels(self) -> list[str]:
+        """The name of the most probable label of each row."""
+        return [self.label_names[index] for index in self.probabilities.argmax(axis=1)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One dictionary a row: ``text`` (and ``text_pair``), ``label``, one probability for each label name."""
+        records = []
+        for (text, pair), label, values in zip(self._rows, self.labels, self.probabilities.tolist(), strict=True):
+            record: dict[str, Any] = {"text": text} if pair is None else {"text": text, "text_pair": pair}
+            records.append({**record, "label": label, **dict(zip(self.label_names, values, strict=True))})
+        return records
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """`records` as a pandas DataFrame (the extra ``frame`` brings pandas)."""
+        try:
+            import pandas
+        except ImportError:
+            from transferhub.errors import HubError
+
+            raise HubError("to_frame needs pandas", fix="pip install 'transferhub[frame]'") from None
+        return pandas.DataFrame.from_records(self.records())

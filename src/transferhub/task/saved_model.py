@@ -1,0 +1,139 @@
+"""``best_model/``: one folder that opens anywhere: with `hub.load`, and with transformers where the head is its own."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import save_file
+
+from transferhub import atomic
+from transferhub.engine import checkpoint
+from transferhub.errors import RunError
+from transferhub.graph import Network
+from transferhub.module import Module
+from transferhub.module.transformer import ArchitectureHead, Encoder, TransformerModule, quietly
+
+if TYPE_CHECKING:
+    from transferhub.task.base_task import BaseTask
+
+# Kind of task → its class; a new one is one line here.
+TASKS = {"TextClassifierTask": "transferhub.task.classifier:TextClassifierTask"}
+DESCRIPTION = "task.json"
+NETWORK = "network.safetensors"  # where the head is not the architecture's own
+
+
+def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mapping[str, float]) -> None:
+    """Fill a folder with the network's weights in fp32, its tokenizer, labels and card."""
+    encoder, head = _parts(network)
+    with quietly():
+        if head is not None:
+            with head.joined(encoder) as model:
+                model.save_pretrained(folder)  # type: ignore[operator]
+        else:
+            encoder.network.config.save_pretrained(folder)  # type: ignore[operator, union-attr]
+            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
+    source = Path(task.reader.vocab_path).parent
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    atomic.write_json(folder / DESCRIPTION, task.description())
+    atomic.write_text(folder / "README.md", _card(task, scores))
+
+
+def read_network(task: "BaseTask", folder: Path) -> Network:
+    """The task's network with the weights of a saved folder.
+
+    Raises:
+        RunError: Damaged files, or another network's.
+    """
+    fault = atomic.damage(folder, only=".safetensors")
+    if fault:
+        raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
+    said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    if said["labels"] != task.labels:
+        raise RunError(f"{folder} was trained for the labels {said['labels']}, this task has {task.labels}")
+    network = Network(task.output_variables())
+    if (folder / NETWORK).is_file():
+        checkpoint.load_values(folder / NETWORK, network)
+        return network
+    encoder, head = _parts(network)
+    if head is None:
+        raise RunError(f"{folder} holds a model with the architecture's own head, this task has another")
+    with head.joined(encoder) as model:
+        checkpoint.load_values(folder / "model.safetensors", model)
+    return network
+
+
+def load(best_model: str | Path) -> "BaseTask":
+    """Open a ``best_model`` folder in a new process: nothing is retyped, no code of the folder is run.
+
+    Args:
+        best_model: The folder, or the run's folder that holds it.
+
+    Returns:
+        The task: ``.predict([...])``, ``.evaluate(file)``.
+
+    Raises:
+        RunError: No such folder, or not one of TransferHub's.
+    """
+    folder = Path(best_model)
+    if (folder / "best_model" / DESCRIPTION).is_file():
+        folder = folder / "best_model"
+    if not (folder / DESCRIPTION).is_file():
+        raise RunError(
+            f"{folder} " + ("does not exist" if not folder.exists() else f"holds no trained model (no {DESCRIPTION})"),
+            expected="the best_model folder of a run",
+            fix="the last lines of a run say where it is: ckpt_<time>/best_model",
+        )
+    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    kind = TASKS.get(description.get("task"))
+    if kind is None:
+        raise RunError(f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}")
+    place, _, name = kind.partition(":")
+    module = Module(directory=folder, pretrained=False)
+    assert isinstance(module, TransformerModule)
+    task: BaseTask = getattr(importlib.import_module(place), name).from_description(description, module)
+    task.use_saved(folder)
+    return task
+
+
+def _parts(network: Network) -> tuple[Encoder, ArchitectureHead | None]:
+    encoders = [part for part in network.parts if isinstance(part, Encoder)]
+    heads = [part for part in network.parts if isinstance(part, ArchitectureHead)]
+    return encoders[0], heads[0] if heads else None
+
+
+def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
+    from transferhub import __version__
+
+    description = task.description()
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
+    return f"""---
+library_name: transferhub
+pipeline_tag: text-classification
+---
+# {description["task"]}: {", ".join(description["labels"][:12])}
+
+Fine-tuned with TransferHub {__version__}.
+
+| | |
+|-|-|
+| pretrained network | {task.module_name} |
+| labels | {", ".join(description["labels"])} |
+| longest text | {description["max_seq_len"]} tokens |
+| strategy | `{task.config.strategy}` |
+| epochs, batch size, seed | {task.config.num_epoch}, {task.config.batch_size}, {task.config.seed} |
+| scores on dev (fp32) | {figures} |
+
+```python
+import transferhub as hub
+
+hub.load("path/to/this/folder").predict(["a text", "another"]).labels
+```
+
+Weights are fp32 in safetensors; nothing here is code or pickle.
+"""
+

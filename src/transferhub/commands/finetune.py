@@ -24,7 +24,7 @@ def finetune(
     label_column: Annotated[str | None, typer.Option(help="Default: guessed from the header.")] = None,
     task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}.")] = TASKS[0],
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")] = False,
-    max_seq_len: Annotated[int, typer.Option(help="Tokens a text may have.")] = 128,
+    max_seq_len: Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")] = None,
     batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="The peak rate.")] = 5e-5,

@@ -34,6 +34,11 @@ class TransformerModule(Module):
         """The longest text, in tokens, that the network can read."""
         return int(getattr(self.config, "max_position_embeddings", 512))
 
+    @property
+    def usual_length(self) -> int:
+        """The length that is taken where none is given: 128, or less if the network cannot read that."""
+        return min(128, self.max_position)
+
     def get_vocab_path(self) -> str:
         """The vocabulary file, a token a line; a reader given it uses the tokenizer beside it."""
         return str(self.directory / "vocab.txt")
@@ -60,7 +65,7 @@ class TransformerModule(Module):
 
         Args:
             trainable: False freezes every parameter of the encoder: no gradient, dropout off.
-            max_seq_len: Tokens a text may have, at most the module's own limit. None: 128.
+            max_seq_len: Tokens a text may have, at most the module's own limit. None: `usual_length`.
             num_slots: 1 to 3 texts read by the same weights; names of the second and third end in ``_2`` and ``_3``.
 
         Returns:
@@ -69,7 +74,7 @@ class TransformerModule(Module):
         Raises:
             ConfigError: `max_seq_len` or `num_slots` out of range.
         """
-        length = 128 if max_seq_len is None else max_seq_len
+        length = self.usual_length if max_seq_len is None else max_seq_len
         if not 1 <= length <= self.max_position:
             raise ConfigError(f"max_seq_len={length}", expected=f"1 to {self.max_position}, what {self.name} can read")
         if num_slots not in (1, 2, 3):

@@ -170,8 +170,6 @@ def texts_of(row: Row, place: int) -> tuple[str, str | None]:
         return row, None
     if isinstance(row, InputExample):
         return row.text_a, row.text_b
-    if len(row) == 1 and isinstance(row[0], str):
-        return row[0], None
-    if len(row) == 2 and all(isinstance(text, str) for text in row):
-        return row[0], row[1]
+    if isinstance(row, list | tuple) and len(row) in (1, 2) and all(isinstance(text, str) for text in row):
+        return row[0], row[1] if len(row) == 2 else None
     raise DataError(f"row {place}: {row!r:.80}", expected="a text, [text], or [text_a, text_b]")

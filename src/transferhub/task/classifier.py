@@ -16,6 +16,7 @@ from transferhub.engine.evaluation import outputs_of
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
+from transferhub.graph.variable import walk_back
 from transferhub.metrics.classification import ConfusionMatrix, chosen
 from transferhub.module import Module
 from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
@@ -66,7 +67,7 @@ class TextClassifierTask(BaseTask):
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
         metrics_choices: Of ``acc f1 precision recall matthews``; the first chooses the best model.
         module: A module or its name.
-        max_seq_len: Tokens a text may have, where the task makes its own reader.
+        max_seq_len: Tokens a text may have, where the task makes its own reader. None: 128.
         labels: Label names in the order of their ids; None: the data set's.
 
     Raises:
@@ -87,7 +88,7 @@ class TextClassifierTask(BaseTask):
         metrics_choices: str | Sequence[str] | None = "default",
         *,
         module: Module | str | None = None,
-        max_seq_len: int = 128,
+        max_seq_len: int | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
         if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, …)
@@ -100,8 +101,11 @@ class TextClassifierTask(BaseTask):
             feature = _own_feature(module, max_seq_len)
         assert isinstance(feature, Variable)
         if data_reader is None:
-            data_reader = ClassifyReader(vocab_path=_encoder_of(feature).get_vocab_path(), dataset=dataset, max_seq_len=max_seq_len)
+            encoder = _encoder_of(feature)
+            length = encoder.usual_length if max_seq_len is None else max_seq_len
+            data_reader = ClassifyReader(vocab_path=encoder.get_vocab_path(), dataset=dataset, max_seq_len=length)
             config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
+        _refuse_too_long(feature, data_reader)
         dataset = dataset if dataset is not None else data_reader.dataset
         labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
         if num_classes is not None and dataset is not None and num_classes != len(labels):
@@ -180,7 +184,17 @@ class TextClassifierTask(BaseTask):
         return {what: name for what, name in self._columns.items() if name in header}
 
 
-def _own_feature(module: Module | None, max_seq_len: int) -> Variable:
+def _refuse_too_long(feature: Variable, reader: ClassifyReader) -> None:
+    for node in walk_back([feature]):
+        if isinstance(node.source, EncoderSource) and reader.max_seq_len > node.source.module.max_position:
+            module = node.source.module
+            raise ConfigError(
+                f"the reader's max_seq_len={reader.max_seq_len} is more than {module.name} can read",
+                expected=f"at most {module.max_position}",
+            )
+
+
+def _own_feature(module: Module | None, max_seq_len: int | None) -> Variable:
     if module is None:
         raise ConfigError(
             "a task without a network", expected='TextClassifierTask(module="minilm", dataset=…), or feature= and data_reader='

@@ -1,0 +1,5 @@
+"""``python -m transferhub.commands``: the ``hub`` command."""
+
+from transferhub.commands import main
+
+main()

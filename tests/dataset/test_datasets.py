@@ -1,0 +1,209 @@
+import re
+from itertools import combinations
+
+import pytest
+
+import transferhub as hub
+from transferhub.dataset import BaseDataset, BaseNLPDataset, Examples, InputExample
+from transferhub.dataset.examples import fingerprint
+from transferhub.errors import ConfigError, DataError
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class Demo(BaseNLPDataset):
+    def __init__(self, folder):
+        self.dataset_dir = folder
+        super().__init__(
+            base_path=self.dataset_dir, train_file="train.tsv", dev_file="dev.tsv", test_file="test.tsv",
+            predict_file="predict.tsv", train_file_with_header=True, dev_file_with_header=True,
+            test_file_with_header=True, predict_file_with_header=True, label_list=["0", "1"],
+        )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path / "train.tsv", 'text_a\tlabel\n他说"好"\t1\n差\t0\n')
+    write(tmp_path / "dev.tsv", "text_a\tlabel\n还行\t1\n")
+    write(tmp_path / "test.tsv", "text_a\tlabel\n不行\t0\n")
+    write(tmp_path / "predict.tsv", "text_a\n如何\n")
+    return tmp_path
+
+
+def test_the_documents_own_class_reads_its_files(folder):
+    dataset = Demo(str(folder))
+    assert dataset.num_labels == 2
+    assert list(dataset.train_examples) == [InputExample(0, '他说"好"', None, "1"), InputExample(0, "差", None, "0")]
+    assert dataset.get_predict_examples()[0].text_a == "如何"
+    assert dataset.get_predict_examples()[0].label is None
+    assert dataset.label_dict() == {0: "0", 1: "1"}
+    assert dataset.get_examples("val")[0].text_a == "还行"
+
+
+def test_three_columns_are_a_pair(folder):
+    write(folder / "pairs.tsv", "a\tb\t1\nc\td\t0\n")
+    dataset = BaseNLPDataset(folder, train_file="pairs.tsv")
+    assert dataset.train_examples[1] == InputExample(None, "c", "d", "0")
+    assert dataset.get_labels() == ["0", "1"]
+
+
+def test_numeric_labels_are_ordered_as_numbers(folder):
+    write(folder / "many.tsv", "".join(f"text\t{label}\n" for label in (10, 2, 1, 0)))
+    assert BaseNLPDataset(folder, train_file="many.tsv").get_labels() == ["0", "1", "2", "10"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("only one column\n", "only has one column but it is not a predict file"),
+        ("a\tb\tc\t1\n", "has 4 columns"),
+        ("", "is empty"),
+        ("a\t1\nb\n", r"x\.tsv:2: 1 columns"),
+    ],
+)
+def test_files_that_are_not_right_are_refused(folder, text, said):
+    write(folder / "x.tsv", text)
+    with pytest.raises(DataError, match=said):
+        BaseNLPDataset(folder, train_file="x.tsv")
+
+
+def test_a_header_without_rows_is_refused(folder):
+    write(folder / "x.tsv", "text_a\tlabel\n")
+    with pytest.raises(DataError, match="has a header and no rows"):
+        BaseNLPDataset(folder, train_file="x.tsv", train_file_with_header=True)
+
+
+def test_a_data_set_needs_a_file():
+    with pytest.raises(ConfigError, match="without files"):
+        BaseNLPDataset("somewhere")
+
+
+def test_label_file_and_label_list(folder, lines):
+    write(folder / "labels.txt", "1\n0\n")
+    assert BaseNLPDataset(folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt").get_labels() == ["1", "0"]
+    both = BaseNLPDataset(folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt", label_list=["0", "1"])
+    assert both.get_labels() == ["0", "1"]
+    assert any("label_file labels.txt is not looked at" in line for line in lines)
+
+
+def test_a_subclass_may_read_its_own_format(folder):
+    class Own(BaseNLPDataset):
+        def _read_file(self, input_file, phase=None):
+            with open(input_file, encoding="utf-8") as file:
+                return [InputExample(number, line.strip()[1:], None, line[0]) for number, line in enumerate(file)]
+
+    write(folder / "own.txt", "1good\n0bad\n")
+    assert Own(folder, train_file="own.txt").train_examples[1].text_a == "bad"
+
+
+def test_an_unknown_label_is_named_by_file_line_and_value(folder):
+    write(folder / "dev.tsv", "text_a\tlabel\n好\t1\n坏\t2\n")
+    with pytest.raises(DataError, match=r"dev\.tsv:3: label '2' is not known(?s:.)*one of '0', '1'"):
+        Demo(str(folder)).label_ids("dev")
+
+
+def test_assigned_lists_are_used_and_never_changed(folder):
+    dataset = Demo(str(folder))
+    mine = [InputExample(1, "a", None, "0"), InputExample(2, "b", None, "1"), InputExample(3, "c", None, "x")]
+    copy = list(mine)
+    dataset.train_examples = mine
+    with pytest.raises(DataError, match=r"train_examples\[2\]: label 'x'"):
+        dataset.label_ids("train")
+    dataset.train_examples = mine[:2] * 20
+    dataset.split_off_dev(seed=1)
+    assert mine == copy
+    assert len(dataset.train_examples) == 36
+
+
+def test_a_tenth_is_split_off_stratified_and_from_the_seed():
+    def split(seed):
+        dataset = BaseDataset(label_list=["a", "b"])
+        dataset.train_examples = [InputExample(i, str(i), None, "a" if i % 4 else "b") for i in range(200)]
+        dataset.split_off_dev(seed)
+        return [example.text_a for example in dataset.dev_examples], dataset
+
+    first, dataset = split(1)
+    assert [example.label for example in dataset.dev_examples].count("b") == 5
+    assert len(first) == 20
+    assert not {example.text_a for example in dataset.train_examples} & set(first)
+    assert split(1)[0] == first != split(2)[0]
+
+
+def test_rows_are_made_when_looked_at_and_sliced_like_a_list():
+    rows = Examples.from_columns(["a", "b", "c"], None, ["0", "1", "0"], [2, 3, 4], "f.tsv")
+    assert [row.text_a for row in rows[1:]] == ["b", "c"]
+    assert rows[-1] == InputExample(None, "c", None, "0")
+    assert rows.where(1) == "f.tsv:3"
+    with pytest.raises(IndexError):
+        rows[3]
+    assert fingerprint(rows) == fingerprint(list(rows)) != fingerprint(rows[:2])
+
+
+def test_load_guesses_columns_from_the_header_and_says_so(tmp_path, lines):
+    path = write(tmp_path / "r.csv", 'id,Review,Sentiment\n1,"good, cheap",pos\n2,bad,neg\n')
+    dataset = hub.dataset.load(path)
+    assert [(row.text_a, row.label) for row in dataset.train_examples] == [("good, cheap", "pos"), ("bad", "neg")]
+    assert any("r.csv: 2 rows, columns text=Review, label=Sentiment" in line for line in lines)
+
+
+def test_load_takes_columns_by_name_and_pairs(tmp_path):
+    path = write(tmp_path / "r.tsv", "q1\tq2\tsame\na\tb\t1\nc\td\t0\n")
+    rows = hub.dataset.load(path, text="q1", text_pair="q2", label="same").train_examples
+    assert rows[0] == InputExample(None, "a", "b", "1")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("", {}, "is empty"),
+        ("text,label\n", {}, "header and no rows"),
+        ("text,label\na,1\nb\n", {}, r"r\.csv:3: 1 columns"),
+        ("foo,bar\na,1\nb,0\n", {}, "cannot tell which column is the text"),
+        ("text,bar\na,1\nb,0\n", {}, "cannot tell which column is the label"),
+        ("text,label\na,1\nb,0\n", {"text": "txt"}, "no column 'txt'(?s:.)*did you mean 'text'"),
+        ("text,label\na,1\nb,1\n", {}, "every row has the label '1'"),
+        ("text,label\na,1\nb,\n", {}, r"r\.csv:3: the label is empty"),
+    ],
+)
+def test_load_refuses_what_it_cannot_use(tmp_path, text, arguments, said):
+    with pytest.raises(DataError, match=said):
+        hub.dataset.load(write(tmp_path / "r.csv", text), **arguments)
+
+
+def test_chnsenticorp_is_read_from_the_folder_of_data_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERHUB_DATASETS", str(tmp_path))
+    (tmp_path / "chnsenticorp").mkdir()
+    for name in ("train", "dev", "test"):
+        write(tmp_path / "chnsenticorp" / f"{name}.tsv", "label\ttext_a\n1\t房间很好\n0\t差\n")
+    dataset = hub.dataset.ChnSentiCorp()
+    assert dataset.train_examples[0] == InputExample(None, "房间很好", None, "1")
+
+
+def test_a_data_set_that_is_nowhere_lists_the_ways(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSFERHUB_DATASETS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(DataError, match=r"ChnSentiCorp is not downloaded(?s:.)*TRANSFERHUB_DATASETS"):
+        hub.dataset.ChnSentiCorp()
+
+
+def test_the_real_chnsenticorp_has_its_counts(real_data):
+    real_data("chnsenticorp")
+    dataset = hub.dataset.ChnSentiCorp()
+    assert [len(dataset.get_examples(phase)) for phase in ("train", "dev", "test")] == [9600, 1200, 1200]
+    assert set(dataset.label_ids("train")) == {0, 1}
+
+
+def test_demo_reviews_are_balanced_and_no_two_are_alike():
+    dataset = hub.dataset.DemoReviews("en")
+    rows = [example for phase in ("train", "dev", "test") for example in dataset.get_examples(phase)]
+    assert len(rows) >= 250
+    for phase in ("train", "dev", "test"):
+        labels = [example.label for example in dataset.get_examples(phase)]
+        assert labels.count("positive") == labels.count("negative")
+    words = [set(re.findall(r"[a-z']+", row.text_a.lower())) for row in rows]
+    assert max(len(a & b) / len(a | b) for a, b in combinations(words, 2)) < 0.5
+    with pytest.raises(ConfigError, match="'xx'"):
+        hub.dataset.DemoReviews("xx")

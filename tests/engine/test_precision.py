@@ -1,0 +1,75 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from transferhub import paths
+from transferhub.engine import precision
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1))
+
+
+def test_fp32_works_on_the_master_itself(network):
+    assert precision.Working(network, "fp32").network is network
+
+
+def test_bf16_gradients_reach_fp32_masters_and_values_come_back(network):
+    working = precision.Working(network, "bf16")
+    assert {p.dtype for p in working.network.parameters()} == {torch.bfloat16}
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    x = torch.randn(4, 6)
+    for _ in range(2):
+        working.network(x.bfloat16()).float().sum().backward()
+        working.collect_gradients()
+        assert {p.grad.dtype for p in network.parameters()} == {torch.float32}
+        optimizer.step()
+        working.forget_gradients()
+        working.publish()
+    for master, copy in zip(network.parameters(), working.network.parameters(), strict=True):
+        assert torch.equal(master.bfloat16(), copy)
+        assert copy.grad is None
+
+
+def test_small_updates_are_not_lost_in_bf16(network):
+    working = precision.Working(network, "bf16")
+    with torch.no_grad():
+        before = network[0].weight.clone()
+        for _ in range(100):
+            network[0].weight.add_(1e-5)
+            working.publish()
+    torch.testing.assert_close(network[0].weight, before + 1e-3)
+
+
+@pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(1.0, 0.5, "bf16"), (1.0, 0.9, "fp32"), (1.0, 2.0, "fp32")])
+def test_bf16_must_win_by_15_percent_and_the_answer_is_kept(network, monkeypatch, fp32, bf16, chosen):
+    asked = []
+
+    def timed(network, loss, name):
+        asked.append(name)
+        return {"fp32": fp32, "bf16": bf16}[name]
+
+    monkeypatch.setattr(precision, "_time", timed)
+    assert precision.choose(network, None, {"module": "x"}) == chosen
+    assert precision.choose(network, None, {"module": "x"}) == chosen
+    assert asked == ["fp32", "bf16"], "measured once"
+    (kept,) = json.loads(paths.tuning().read_text()).values()
+    assert kept["precision"] == chosen
+    precision.choose(network, None, {"module": "y"})
+    assert len(asked) == 4
+
+
+def test_the_trial_runs_on_a_copy(network):
+    before = [p.clone() for p in network.parameters()]
+    x = torch.randn(4, 6)
+
+    def loss(trial):
+        assert trial is not network
+        return trial(x.to(next(trial.parameters()).dtype)).float().sum()
+
+    precision.choose(network, loss, {"module": "z"})
+    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, network.parameters(), strict=True))

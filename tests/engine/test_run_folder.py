@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from transferhub.engine.run_folder import open_run, read_record
+from transferhub.errors import RunError
+
+MACHINE = {"torch": "2", "transformers": "5", "threads": 2, "device": "cpu"}
+
+
+def test_a_new_run_gets_a_folder_named_by_the_time(in_tmp):
+    folder = open_run(None, {"seed": 1}, MACHINE)
+    assert folder.path.name.startswith("ckpt_")
+    assert folder.path.name[5:].isdigit()
+    assert read_record(folder.path)["settings"] == {"seed": 1}
+    folder.close()
+
+
+def test_an_unfinished_run_with_the_same_settings_is_gone_on_with_and_said(in_tmp, lines):
+    first = open_run(None, {"seed": 1}, MACHINE)
+    first.close()
+    again = open_run(None, {"seed": 1}, MACHINE)
+    assert again.path == first.path
+    assert again.resumed
+    again.close()
+    assert any(f"Going on with the unfinished run in {first.path}" in line for line in lines)
+    other = open_run(None, {"seed": 2}, MACHINE)
+    assert other.path != first.path
+    other.close()
+
+
+def test_a_finished_run_is_not_gone_on_with_unless_it_is_named(in_tmp):
+    first = open_run(None, {"seed": 1}, MACHINE)
+    first.save(status="finished", result={})
+    first.close()
+    second = open_run(None, {"seed": 1}, MACHINE)
+    assert second.path != first.path
+    second.close()
+    named = open_run(first.path, {"seed": 1}, MACHINE)
+    assert named.finished
+    named.close()
+
+
+def test_other_settings_in_a_named_folder_are_refused_with_the_difference(in_tmp):
+    open_run("run", {"seed": 1, "batch_size": 8}, MACHINE).close()
+    with pytest.raises(RunError, match=r"seed: 1 there, 2 now(?s:.)*overwrite") as caught:
+        open_run("run", {"seed": 2, "batch_size": 8}, MACHINE)
+    assert "batch_size" not in str(caught.value)
+    folder = open_run("run", {"seed": 2, "batch_size": 8}, MACHINE, overwrite=True)
+    assert not folder.resumed
+    folder.close()
+
+
+def test_a_folder_that_is_no_run_is_not_overwritten(in_tmp):
+    (in_tmp / "mine").mkdir()
+    (in_tmp / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="not a run's folder"):
+        open_run("mine", {}, MACHINE, overwrite=True)
+    assert (in_tmp / "mine" / "thesis.txt").exists()
+
+
+def test_another_number_of_threads_warns(in_tmp, lines):
+    open_run("run", {}, MACHINE).close()
+    open_run("run", {}, {**MACHINE, "threads": 4}).close()
+    assert any("started with threads 2, now it is 4" in line for line in lines)
+
+
+def test_a_second_process_is_refused_and_told_who_the_first_is(in_tmp):
+    folder = open_run("run", {"seed": 1}, MACHINE)
+    code = (
+        "from transferhub.engine.run_folder import open_run\n"
+        "from transferhub.errors import RunError\n"
+        f"try: open_run('run', {{'seed': 1}}, {MACHINE!r})\n"
+        "except RunError as error: print(error)\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    owner = json.loads((in_tmp / "run" / "owner.json").read_text())
+    assert f"in use by process {owner['pid']}" in printed
+    folder.close()
+    assert not (in_tmp / "run" / "owner.json").exists()
+
+
+def test_a_record_that_cannot_be_read_is_said(in_tmp):
+    (in_tmp / "run").mkdir()
+    (in_tmp / "run" / "run.json").write_text("{")
+    with pytest.raises(RunError, match="cannot be read"):
+        open_run("run", {}, MACHINE)

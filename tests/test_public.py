@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+import transferhub
+
+NAMES = [
+    "AdamWeightDecayStrategy", "DefaultFinetuneStrategy", "DefaultStrategy", "HubError", "Module", "RunConfig",
+    "TextClassifierTask", "__version__", "dataset", "load", "logger", "reader",
+]
+
+
+def test_the_public_names_are_these_and_each_is_there():
+    assert sorted(transferhub.__all__) == sorted(NAMES)
+    for name in NAMES:
+        assert getattr(transferhub, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    try:
+        transferhub.nothing  # noqa: B018
+    except AttributeError as error:
+        assert "nothing" in str(error)
+    else:
+        raise AssertionError("no AttributeError")
+
+
+def test_importing_and_listing_load_no_torch():
+    code = (
+        "import sys, transferhub; from transferhub.commands.app import app; from transferhub.module import store;"
+        "store.installed(); print(sorted(m for m in ('torch', 'transformers', 'pyarrow') if m in sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"

@@ -3,11 +3,12 @@
     python bench/kills.py [--kills 20] [--seed 0]
 
 Four trainings differ in precision, checkpoint intervals, and whether the folder is named. Each is run once
-undisturbed; then once more, killed ``kills / 4`` times at moments drawn over its whole training time (so also inside a
-checkpoint's writing) and started again by the same command. Weights, optimiser and best model must be equal to the byte.
+undisturbed; then once more, killed at moments drawn over its training time (so also inside a checkpoint's writing) and
+started again by the same command until it ends, and so on until it was killed ``kills / 4`` times. Weights, optimiser and best model must be equal to the byte.
 """
 
 import argparse
+import contextlib
 import random
 import shutil
 import signal
@@ -71,20 +72,31 @@ def main() -> None:
         if process.wait() != 0:
             raise SystemExit((quiet / "log").read_text())
         training = time.monotonic() - began
-        moments = []
-        for _ in range(options.kills // len(TRAININGS)):
-            since = (disturbed / "log").stat().st_size if (disturbed / "log").exists() else 0
-            process = start(arguments, disturbed)
-            wait_for("finetune start", disturbed, process, since)
-            moment = draw.uniform(0, training / 2)
-            time.sleep(moment)
-            writing = bool(list(disturbed.glob("*/.*.part")))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            moments.append(f"{moment:.1f}{' while writing' if writing else ''}")
-        if start(arguments, disturbed).wait() != 0:
-            raise SystemExit((disturbed / "log").read_text())
-        equal = digests(quiet) == digests(disturbed) and len([path for path in disturbed.iterdir() if path.is_dir()]) == 1
+        expected, moments, equal = digests(quiet), [], True
+        while len(moments) < options.kills // len(TRAININGS):
+            shutil.rmtree(disturbed)
+            disturbed.mkdir()
+            finished = False
+            while not finished:  # killed and started again until it ends by itself
+                since = (disturbed / "log").stat().st_size if (disturbed / "log").exists() else 0
+                process = start(arguments, disturbed)
+                wait_for("finetune start", disturbed, process, since)
+                moment = draw.uniform(0, training / 2)
+                if len(moments) < options.kills // len(TRAININGS):
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(moment)
+                if process.poll() is None and len(moments) < options.kills // len(TRAININGS):
+                    moments.append(f"{moment:.1f}{' while writing' if list(disturbed.glob('*/.*.part')) else ''}")
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+                elif process.wait() == 0:
+                    finished = True
+                else:
+                    raise SystemExit((disturbed / "log").read_text())
+            folders = [path for path in disturbed.iterdir() if path.is_dir()]
+            equal = equal and len(folders) == 1 and digests(disturbed) == expected
+            if not equal:
+                break
         failures += not equal
         print(f"{'equal' if equal else 'DIFFERENT'}: {name}; training {training:.0f} s, killed after {', '.join(moments)} s", flush=True)
         if equal:

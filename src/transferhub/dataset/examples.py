@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
+import numpy as np
 import pyarrow as pa
 
 
@@ -54,14 +55,9 @@ class Examples(Sequence[InputExample]):
         cls, text_a: list[str], text_b: list[str] | None, label: list[str] | None, line: list[int], source: str
     ) -> "Examples":
         """Build from plain lists of equal length; `text_b` and `label` may be left out."""
-        nothing = pa.nulls(len(text_a), pa.string())
-        columns = {
-            "text_a": pa.array(text_a, pa.string()),
-            "text_b": nothing if text_b is None else pa.array(text_b, pa.string()),
-            "label": nothing if label is None else pa.array(label, pa.string()),
-            "line": pa.array(line, pa.int32()),
-        }
-        return cls(pa.table(columns), source)
+        strings = [_strings(column, len(text_a)) for column in (text_a, text_b, label)]
+        lines = pa.Array.from_buffers(pa.int32(), len(line), [None, pa.py_buffer(np.asarray(line, np.int32))])
+        return cls(pa.Table.from_arrays([*strings, lines], ["text_a", "text_b", "label", "line"]), source)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -87,11 +83,23 @@ class Examples(Sequence[InputExample]):
 
     def take(self, rows: Sequence[int]) -> "Examples":
         """The rows with these numbers, in this order."""
-        return Examples(self.table.take(pa.array(rows, pa.int64())), self.source)
+        places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.asarray(rows, np.int64))])
+        taken = Examples(self.table.take(places), self.source)
+        taken.names = self.names
+        return taken
 
     def where(self, row: int) -> str:
         """``file:line`` of a row."""
         return f"{self.source}:{self.table['line'][row].as_py()}"
+
+
+def _strings(values: list[str] | None, rows: int) -> pa.Array:
+    """An Arrow column of strings, or of nulls. (``pa.array`` does the same but imports pandas, which takes a second.)"""
+    if values is None:
+        return pa.nulls(rows, pa.large_string())
+    encoded = [value.encode("utf-8") for value in values]
+    offsets = np.concatenate([[0], np.cumsum([len(value) for value in encoded])]).astype(np.int64)
+    return pa.LargeStringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
 
 
 def fingerprint(examples: Sequence[InputExample]) -> str:

@@ -1,0 +1,137 @@
+import csv
+import io
+import json
+
+import pytest
+
+from transferhub.commands import main
+
+
+def hub(*arguments):
+    """Run the command in this process; return its exit code."""
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stopped:
+        return stopped.code or 0
+    return 0
+
+
+@pytest.fixture
+def finetune(tiny, review_files, in_tmp):
+    def run(*more):
+        return hub(
+            "finetune", "--module", tiny, "--train", review_files["train"], "--dev", review_files["dev"], "--test",
+            review_files["test"], "--precision", "fp32", "--num_epoch=6", "--batch_size", 8, "--learning_rate", "5e-3",
+            "--checkpoint_dir", "run", *more,
+        )
+
+    return run
+
+
+def test_finetune_evaluate_predict(finetune, review_files, in_tmp, capsys, monkeypatch):
+    assert finetune("--json") == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(result) >= {
+        "dev", "test", "best_step", "steps", "examples_per_second", "wall_seconds", "peak_rss_mb", "precision",
+        "best_model", "checkpoint_dir",
+    }
+    assert set(result["dev"]) == set(result["test"]) == {"acc", "f1", "loss"}
+    assert result["steps"] == 48
+    assert result["precision"] == "fp32"
+
+    assert hub("evaluate", result["best_model"], review_files["test"], "--json") == 0
+    assert json.loads(capsys.readouterr().out) == pytest.approx(result["test"], abs=1e-6)
+
+    assert hub("predict", result["best_model"], review_files["test"], "--output", "out.csv") == 0
+    capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO((in_tmp / "out.csv").read_text())))
+    assert list(rows[0]) == ["text", "label", "negative", "positive"]
+    assert [row["text"] for row in rows] == [row["text"] for row in csv.DictReader(io.StringIO(review_files["test"].read_text()))]
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("good food\nawful app\n"))
+    assert hub("predict", result["best_model"], "-") == 0
+    printed = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["text"] for row in printed] == ["good food", "awful app"]
+    assert all(abs(float(row["negative"]) + float(row["positive"]) - 1) < 1e-5 for row in printed)
+
+
+def test_a_finished_run_prints_its_result_again(finetune, capsys):
+    assert finetune("--json") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert finetune("--json") == 0
+    out = capsys.readouterr()
+    again = json.loads(out.out)
+    assert "is finished" in out.err
+    assert {name: again[name] for name in again if name != "wall_seconds"} == {name: first[name] for name in first if name != "wall_seconds"}
+    assert finetune() == 0
+    assert "best model  run/best_model" in capsys.readouterr().out
+
+
+def test_other_settings_are_refused_and_overwrite_starts_anew(finetune, capsys):
+    assert finetune() == 0
+    assert finetune("--seed", 7) == 2
+    assert "seed: 42 there, 7 now" in capsys.readouterr().err
+    assert finetune("--seed", 7, "--overwrite") == 0
+
+
+def test_from_scratch_is_said_in_the_settings(finetune, capsys):
+    assert finetune() == 0
+    assert finetune("--from-scratch") == 2
+    assert "modules: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--train", "none.csv"], "there is no file none.csv"),
+        (["--module", "minilmm"], "did you mean 'minilm'"),
+        (["--task", "text-clasification"], "did you mean 'text-classification'"),
+        (["--text-column", "txt"], "no column 'txt'"),
+        (["--batch-size", "0"], "batch_size=0"),
+        (["--learning-rate", "-1"], "learning_rate=-1"),
+        (["--precision", "fp8"], "precision='fp8'"),
+        (["--max-seq-len", "1000"], "max_seq_len=1000"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_exit_code_2(tiny, review_files, in_tmp, capsys, arguments, said):
+    given = {"--module": tiny, "--train": review_files["train"], **dict([arguments])}
+    assert hub("finetune", *(part for pair in given.items() for part in pair)) == 2
+    out = capsys.readouterr()
+    assert said in out.err
+    assert "Traceback" not in out.err
+    assert not list(in_tmp.glob("ckpt_*")), "nothing half-written"
+
+
+def test_debug_shows_where(in_tmp):
+    with pytest.raises(Exception, match="there is no file"):
+        main(["finetune", "--module", "minilm", "--train", "none.csv", "--debug"])
+
+
+def test_an_unknown_option_is_exit_code_2():
+    assert hub("finetune", "--modul", "minilm") == 2
+
+
+def test_install_list_show_uninstall(tiny, capsys):
+    assert hub("install", "ernie==1.2.0", "--from", tiny) == 0
+    assert "stands for module" in capsys.readouterr().out
+    assert hub("list") == 0
+    listed = capsys.readouterr().out
+    assert "ernie  (stands for module)" in listed
+    assert "minilm" in listed
+    assert "bert-base-cased" not in listed
+    assert hub("list", "--all", "--json") == 0
+    assert "bert-base-cased" in [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert hub("show", "ernie") == 0
+    assert "stands for  module" in capsys.readouterr().out
+    assert hub("show", "ernei") == 2
+    assert "did you mean 'ernie'" in capsys.readouterr().err
+    assert hub("uninstall", "ernie") == 0
+    assert hub("uninstall", "ernie") == 2
+    assert hub("install", "ernie") == 2
+    assert "cannot be fetched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["finetune", "evaluate", "predict", "install", "uninstall", "list", "show"])
+def test_every_command_has_help_with_an_example(command, capsys):
+    assert hub(command, "--help") == 0
+    assert "Example: hub " in capsys.readouterr().out

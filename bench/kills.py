@@ -4,7 +4,8 @@
 
 Four trainings differ in precision, checkpoint intervals, and whether the folder is named. Each is run once
 undisturbed; then once more, killed at moments drawn over its training time (so also inside a checkpoint's writing) and
-started again by the same command until it ends, and so on until it was killed ``kills / 4`` times. Weights, optimiser and best model must be equal to the byte.
+started again by the same command until it ends, and so on until it was killed ``kills / 4`` times. Weights,
+optimiser and best model must be equal to the byte.
 """
 
 import argparse
@@ -34,7 +35,9 @@ COMPARED = ("best_model/model.safetensors", "step_{last}/model.safetensors", "st
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start a training in `folder`, its output in ``log``."""
     with open(folder / "log", "ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "transferhub.commands", "finetune", *arguments], cwd=folder, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-m", "transferhub.commands", "finetune", *arguments], cwd=folder, stdout=log, stderr=log
+        )
 
 
 def wait_for(text: str, folder: Path, process: subprocess.Popen[bytes], since: int) -> None:
@@ -61,7 +64,16 @@ def main() -> None:
     failures = 0
     for name, own in TRAININGS.items():
         scratch = Path(tempfile.mkdtemp(prefix="kills"))
-        arguments = [*COMMON, *own, "--train", str(rows / "train.tsv"), "--dev", str(rows / "dev.tsv"), "--test", str(rows / "test.tsv")]
+        arguments = [
+            *COMMON,
+            *own,
+            "--train",
+            str(rows / "train.tsv"),
+            "--dev",
+            str(rows / "dev.tsv"),
+            "--test",
+            str(rows / "test.tsv"),
+        ]
         arguments += [] if "no folder" in name else ["--checkpoint-dir", "run"]
         quiet, disturbed = scratch / "quiet", scratch / "disturbed"
         quiet.mkdir()
@@ -98,7 +110,10 @@ def main() -> None:
             if not equal:
                 break
         failures += not equal
-        print(f"{'equal' if equal else 'DIFFERENT'}: {name}; training {training:.0f} s, killed after {', '.join(moments)} s", flush=True)
+        print(
+            f"{'equal' if equal else 'DIFFERENT'}: {name}; {training:.0f} s, killed after {', '.join(moments)} s",
+            flush=True,
+        )
         if equal:
             shutil.rmtree(scratch)
         else:

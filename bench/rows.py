@@ -36,6 +36,9 @@ def write(name: str, target: Path) -> tuple[Path, Path]:
         columns = [text, *([] if pair is None else [pair]), label]
         header = ["text_a", *([] if pair is None else ["text_b"]), "label"]
         path = target / f"{split}.tsv"
-        path.write_text("".join("\t".join(cells) + "\n" for cells in [header, *([row[c] for c in columns] for row in rows)]), encoding="utf-8")
+        path.write_text(
+            "".join("\t".join(cells) + "\n" for cells in [header, *([row[c] for c in columns] for row in rows)]),
+            encoding="utf-8",
+        )
         paths.append(path)
     return paths[0], paths[1]

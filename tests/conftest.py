@@ -14,10 +14,48 @@ import pytest
 
 from transferhub.log import logger
 
-WORDS = (
-    "the a room food film app shop was is very not never good great bad awful clean dirty tasty bland fun dull "
-    "fast slow kind rude again and but with staff bed soup plot screen price friendly terrible lovely boring"
-).split()
+WORDS = [
+    "the",
+    "a",
+    "room",
+    "food",
+    "film",
+    "app",
+    "shop",
+    "was",
+    "is",
+    "very",
+    "not",
+    "never",
+    "good",
+    "great",
+    "bad",
+    "awful",
+    "clean",
+    "dirty",
+    "tasty",
+    "bland",
+    "fun",
+    "dull",
+    "fast",
+    "slow",
+    "kind",
+    "rude",
+    "again",
+    "and",
+    "but",
+    "with",
+    "staff",
+    "bed",
+    "soup",
+    "plot",
+    "screen",
+    "price",
+    "friendly",
+    "terrible",
+    "lovely",
+    "boring",
+]
 GOOD = ("good", "great", "clean", "tasty", "fun", "fast", "kind", "friendly", "lovely")
 BAD = ("bad", "awful", "dirty", "bland", "dull", "slow", "rude", "terrible", "boring")
 
@@ -73,14 +111,29 @@ def write_tiny_module(folder: Path) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     pieces = [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz", *pieces, ".", ","]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *WORDS,
+        *"abcdefghijklmnopqrstuvwxyz",
+        *pieces,
+        ".",
+        ",",
+    ]
     vocabulary = list(dict.fromkeys(vocabulary))
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     with quietly():
         BertTokenizer(vocab=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=64,
             max_position_embeddings=64,
         )
         BertModel(config).save_pretrained(folder)
@@ -122,11 +175,21 @@ def make_task(tiny, review_files):
     import transferhub as hub
 
     def make(metrics=("acc",), **config):
-        settings = {"num_epoch": 2, "batch_size": 8, "precision": "fp32", "eval_interval": 6, "log_interval": 4, **config}
+        settings = {
+            "num_epoch": 2,
+            "batch_size": 8,
+            "precision": "fp32",
+            "eval_interval": 6,
+            "log_interval": 4,
+            **config,
+        }
         settings.setdefault("strategy", hub.AdamWeightDecayStrategy(learning_rate=5e-3))
         dataset = hub.dataset.load(review_files["train"], review_files["dev"], review_files["test"])
         return hub.TextClassifierTask(
-            module=hub.Module(directory=tiny), dataset=dataset, config=hub.RunConfig(**settings), metrics_choices=list(metrics)
+            module=hub.Module(directory=tiny),
+            dataset=dataset,
+            config=hub.RunConfig(**settings),
+            metrics_choices=list(metrics),
         )
 
     return make

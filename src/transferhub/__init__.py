@@ -12,7 +12,7 @@ Names are imported when they are first used: ``import transferhub`` loads no tor
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from transferhub.version import __version__
 
 _WHERE = {
     "AdamWeightDecayStrategy": "strategy",
@@ -28,8 +28,18 @@ _WHERE = {
 _ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors")
 
 __all__ = [
-    "AdamWeightDecayStrategy", "DefaultFinetuneStrategy", "DefaultStrategy", "HubError", "Module", "RunConfig",
-    "TextClassifierTask", "__version__", "dataset", "load", "logger", "reader",
+    "AdamWeightDecayStrategy",
+    "DefaultFinetuneStrategy",
+    "DefaultStrategy",
+    "HubError",
+    "Module",
+    "RunConfig",
+    "TextClassifierTask",
+    "__version__",
+    "dataset",
+    "load",
+    "logger",
+    "reader",
 ]
 
 if TYPE_CHECKING:

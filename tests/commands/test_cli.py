@@ -20,9 +20,25 @@ def hub(*arguments):
 def finetune(tiny, review_files, in_tmp):
     def run(*more):
         return hub(
-            "finetune", "--module", tiny, "--train", review_files["train"], "--dev", review_files["dev"], "--test",
-            review_files["test"], "--precision", "fp32", "--num_epoch=6", "--batch_size", 8, "--learning_rate", "5e-3",
-            "--checkpoint_dir", "run", *more,
+            "finetune",
+            "--module",
+            tiny,
+            "--train",
+            review_files["train"],
+            "--dev",
+            review_files["dev"],
+            "--test",
+            review_files["test"],
+            "--precision",
+            "fp32",
+            "--num_epoch=6",
+            "--batch_size",
+            8,
+            "--learning_rate",
+            "5e-3",
+            "--checkpoint_dir",
+            "run",
+            *more,
         )
 
     return run
@@ -32,8 +48,16 @@ def test_finetune_evaluate_predict(finetune, review_files, in_tmp, capsys, monke
     assert finetune("--json") == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(result) >= {
-        "dev", "test", "best_step", "steps", "examples_per_second", "wall_seconds", "peak_rss_mb", "precision",
-        "best_model", "checkpoint_dir",
+        "dev",
+        "test",
+        "best_step",
+        "steps",
+        "examples_per_second",
+        "wall_seconds",
+        "peak_rss_mb",
+        "precision",
+        "best_model",
+        "checkpoint_dir",
     }
     assert set(result["dev"]) == set(result["test"]) == {"acc", "f1", "loss"}
     assert result["steps"] == 48
@@ -46,7 +70,9 @@ def test_finetune_evaluate_predict(finetune, review_files, in_tmp, capsys, monke
     capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO((in_tmp / "out.csv").read_text())))
     assert list(rows[0]) == ["text", "label", "negative", "positive"]
-    assert [row["text"] for row in rows] == [row["text"] for row in csv.DictReader(io.StringIO(review_files["test"].read_text()))]
+    assert [row["text"] for row in rows] == [
+        row["text"] for row in csv.DictReader(io.StringIO(review_files["test"].read_text()))
+    ]
 
     monkeypatch.setattr("sys.stdin", io.StringIO("good food\nawful app\n"))
     assert hub("predict", result["best_model"], "-") == 0
@@ -62,7 +88,9 @@ def test_a_finished_run_prints_its_result_again(finetune, capsys):
     out = capsys.readouterr()
     again = json.loads(out.out)
     assert "is finished" in out.err
-    assert {name: again[name] for name in again if name != "wall_seconds"} == {name: first[name] for name in first if name != "wall_seconds"}
+    assert {name: again[name] for name in again if name != "wall_seconds"} == {
+        name: first[name] for name in first if name != "wall_seconds"
+    }
     assert finetune() == 0
     assert "best model  run/best_model" in capsys.readouterr().out
 

@@ -19,13 +19,32 @@ def start(tiny, review_files, in_tmp, home):
     def run(folder, stop_at=None, with_signal=None):
         """Run a training in a process; send it a signal when its log says a step. Return exit code and log."""
         command = [
-            sys.executable, "-m", "transferhub.commands", "finetune", "--module", str(tiny), "--train",
-            str(review_files["train"]), "--dev", str(review_files["dev"]), "--precision", "bf16", "--num-epoch", "8",
-            "--batch-size", "8", "--save-ckpt-interval", "1", "--checkpoint-dir", folder,
+            sys.executable,
+            "-m",
+            "transferhub.commands",
+            "finetune",
+            "--module",
+            str(tiny),
+            "--train",
+            str(review_files["train"]),
+            "--dev",
+            str(review_files["dev"]),
+            "--precision",
+            "bf16",
+            "--num-epoch",
+            "8",
+            "--batch-size",
+            "8",
+            "--save-ckpt-interval",
+            "1",
+            "--checkpoint-dir",
+            folder,
         ]
         log = in_tmp / "log"
         with open(log, "wb") as out:
-            process = subprocess.Popen(command, cwd=in_tmp, stdout=out, stderr=out, env={**os.environ, "TRANSFERHUB_HOME": str(home)})
+            process = subprocess.Popen(
+                command, cwd=in_tmp, stdout=out, stderr=out, env={**os.environ, "TRANSFERHUB_HOME": str(home)}
+            )
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if stop_at is not None and re.search(stop_at, log.read_text(errors="replace")):

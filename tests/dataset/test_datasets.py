@@ -18,9 +18,16 @@ class Demo(BaseNLPDataset):
     def __init__(self, folder):
         self.dataset_dir = folder
         super().__init__(
-            base_path=self.dataset_dir, train_file="train.tsv", dev_file="dev.tsv", test_file="test.tsv",
-            predict_file="predict.tsv", train_file_with_header=True, dev_file_with_header=True,
-            test_file_with_header=True, predict_file_with_header=True, label_list=["0", "1"],
+            base_path=self.dataset_dir,
+            train_file="train.tsv",
+            dev_file="dev.tsv",
+            test_file="test.tsv",
+            predict_file="predict.tsv",
+            train_file_with_header=True,
+            dev_file_with_header=True,
+            test_file_with_header=True,
+            predict_file_with_header=True,
+            label_list=["0", "1"],
         )
 
 
@@ -83,8 +90,12 @@ def test_a_data_set_needs_a_file():
 
 def test_label_file_and_label_list(folder, lines):
     write(folder / "labels.txt", "1\n0\n")
-    assert BaseNLPDataset(folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt").get_labels() == ["1", "0"]
-    both = BaseNLPDataset(folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt", label_list=["0", "1"])
+    assert BaseNLPDataset(
+        folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt"
+    ).get_labels() == ["1", "0"]
+    both = BaseNLPDataset(
+        folder, train_file="dev.tsv", train_file_with_header=True, label_file="labels.txt", label_list=["0", "1"]
+    )
     assert both.get_labels() == ["0", "1"]
     assert any("label_file labels.txt is not looked at" in line for line in lines)
 

@@ -57,7 +57,10 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path):
         list(read_rows(tmp_path, delimiter="\t", quoted=False))
 
 
-@pytest.mark.parametrize(("name", "text", "delimiter"), [("a.csv", "x,y", ","), ("a.csv", "x\ty", "\t"), ("a.tsv", "x,y", ","), ("a.tsv", "x\ty,z", "\t")])
+@pytest.mark.parametrize(
+    ("name", "text", "delimiter"),
+    [("a.csv", "x,y", ","), ("a.csv", "x\ty", "\t"), ("a.tsv", "x,y", ","), ("a.tsv", "x\ty,z", "\t")],
+)
 def test_the_delimiter_is_the_one_the_name_promises_unless_only_the_other_is_there(tmp_path, name, text, delimiter):
     (tmp_path / name).write_text(text)
     assert delimiter_of(tmp_path / name) == delimiter

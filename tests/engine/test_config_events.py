@@ -23,7 +23,9 @@ def test_use_cuda_without_a_gpu_warns_once_and_goes_on(monkeypatch, lines):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     config = RunConfig(use_cuda=True)
     assert config.device == "cpu"
-    assert [line for line in lines if "WARNING" in line] == ["[ WARNING] - use_cuda=True, but no GPU is available: the CPU is used"]
+    assert [line for line in lines if "WARNING" in line] == [
+        "[ WARNING] - use_cuda=True, but no GPU is available: the CPU is used"
+    ]
     assert RunConfig().device == "cpu"
     assert len(lines) == 1
 
@@ -58,6 +60,16 @@ def test_wrong_hooks_are_refused(change, said):
 
 def test_paddlehubs_events_are_all_there():
     assert set(EVENTS) >= {
-        "build_env_start", "build_env_end", "finetune_start", "finetune_end", "predict_start", "predict_end",
-        "eval_start", "eval_end", "log_interval", "save_ckpt_interval", "eval_interval", "run_step",
+        "build_env_start",
+        "build_env_end",
+        "finetune_start",
+        "finetune_end",
+        "predict_start",
+        "predict_end",
+        "eval_start",
+        "eval_end",
+        "log_interval",
+        "save_ckpt_interval",
+        "eval_interval",
+        "run_step",
     }

@@ -65,5 +65,8 @@ def test_an_encoder_gives_the_same_numbers_with_and_without(tiny):
     mask[2, 3:] = 0
     with torch.no_grad():
         torch.testing.assert_close(
-            plain(ids, attention_mask=mask).pooler_output, fast(ids, attention_mask=mask).pooler_output, rtol=0, atol=1e-6
+            plain(ids, attention_mask=mask).pooler_output,
+            fast(ids, attention_mask=mask).pooler_output,
+            rtol=0,
+            atol=1e-6,
         )

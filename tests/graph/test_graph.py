@@ -63,7 +63,9 @@ def test_a_frozen_source_gets_no_gradient_and_stays_in_eval_mode():
     assert network.parts[0].weight.grad is None
     described = network.described_parameters()
     assert [(p.role, p.depth, p.trainable) for p in described] == [
-        ("backbone", 1, False), ("head", 0, True), ("head", 0, True),
+        ("backbone", 1, False),
+        ("head", 0, True),
+        ("head", 0, True),
     ]
 
 
@@ -80,7 +82,9 @@ def test_a_head_is_drawn_from_the_seed_alone():
 
 def test_derived_seeds_differ_by_purpose_and_are_the_same_everywhere():
     assert derive(42, "dropout", 7) == 3976614188916360971  # changes of this number break every resume
-    assert len({derive(42, "dropout", 7), derive(42, "dropout", 8), derive(42, "step", 7), derive(43, "dropout", 7)}) == 4
+    assert (
+        len({derive(42, "dropout", 7), derive(42, "dropout", 8), derive(42, "step", 7), derive(43, "dropout", 7)}) == 4
+    )
     assert derive(1, 23) != derive(12, 3)
 
 

@@ -16,7 +16,9 @@ def labelled(draw):
 
 
 @given(labelled(), st.integers(1, 7))
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:A single label was found:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.UndefinedMetricWarning", "ignore:A single label was found:UserWarning"
+)
 def test_scores_are_scikit_learns_however_the_split_is_batched(rows, size):
     classes, labels, predicted = rows
     matrix = ConfusionMatrix(classes)

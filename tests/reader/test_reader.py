@@ -97,7 +97,12 @@ def test_a_vocabulary_alone_is_wordpiece(tiny, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [({}, "without vocab_path"), ({"vocab_path": "/nowhere/vocab.txt"}, "no vocabulary"), ({"max_seq_len": 2}, "max_seq_len=2"), ({"sp_model_path": "x"}, "sp_model_path='x'")],
+    [
+        ({}, "without vocab_path"),
+        ({"vocab_path": "/nowhere/vocab.txt"}, "no vocabulary"),
+        ({"max_seq_len": 2}, "max_seq_len=2"),
+        ({"sp_model_path": "x"}, "sp_model_path='x'"),
+    ],
 )
 def test_wrong_arguments_are_refused(tiny, arguments, said):
     arguments = {"vocab_path": str(tiny / "vocab.txt"), **arguments} if arguments else {}

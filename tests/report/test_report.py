@@ -9,17 +9,21 @@ from transferhub.report.html import Confusion, Mistake, Report, write_report
 
 def page(tmp_path, **changes):
     fields = {
-        "title": "minilm on <b>reviews</b>", "subtitle": "today", "headline": [("acc on dev", "91.0 %")],
+        "title": "minilm on <b>reviews</b>",
+        "subtitle": "today",
+        "headline": [("acc on dev", "91.0 %")],
         "summary": [("rows", "3 train")],
         "curves": [
             {"split": "train", "step": 10, "loss": 0.7, "scores": {"acc": 0.5}, "rate": 1e-4},
             {"split": "train", "step": 20, "loss": 0.5, "scores": {"acc": 0.8}, "rate": 5e-5},
             {"split": "dev", "step": 20, "loss": 0.6, "scores": {"acc": 0.7}, "rate": None},
         ],
-        "rates": {"weights": [(0, 0.0), (10, 1e-4), (20, 0.0)]}, "plan": "adamw, 20 steps",
+        "rates": {"weights": [(0, 0.0), (10, 1e-4), (20, 0.0)]},
+        "plan": "adamw, 20 steps",
         "confusions": [Confusion("dev", ["neg", "pos"], [[8, 2], [0, 10]])],
         "mistakes": [Mistake("neg", "pos", 0.987, "<script>alert(1)</script> great, not", "dev.csv:7")],
-        "settings": {"seed": 42}, **changes,
+        "settings": {"seed": 42},
+        **changes,
     }
     write_report(tmp_path / "report.html", Report(**fields))
     return (tmp_path / "report.html").read_text()
@@ -29,7 +33,15 @@ def test_the_page_shows_everything_and_escapes_what_people_wrote(tmp_path):
     html = page(tmp_path)
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)" in html
-    for shown in ("91.0 %", "adamw, 20 steps", "dev.csv:7", "0.987", "80.0 %", "&#34;seed&#34;: 42", "minilm on &lt;b&gt;"):
+    for shown in (
+        "91.0 %",
+        "adamw, 20 steps",
+        "dev.csv:7",
+        "0.987",
+        "80.0 %",
+        "&#34;seed&#34;: 42",
+        "minilm on &lt;b&gt;",
+    ):
         assert shown in html, shown
     assert html.count("<svg") == 3
 

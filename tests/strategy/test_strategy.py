@@ -12,7 +12,12 @@ LINEAR_20 = {0: 0.0, 1: 0.5, 2: 1.0, 3: 17 / 18, 11: 0.5, 19: 1 / 18, 20: 0.0}
 
 
 def parameters():
-    names = {"body.weight": "backbone", "body.bias": "backbone", "body.LayerNorm.weight": "backbone", "head.weight": "head"}
+    names = {
+        "body.weight": "backbone",
+        "body.bias": "backbone",
+        "body.LayerNorm.weight": "backbone",
+        "head.weight": "head",
+    }
     return [Parameter(name, 10, role, int(role == "backbone"), True) for name, role in names.items()]
 
 
@@ -60,7 +65,9 @@ def test_adam_weight_decay_spares_biases_and_norms_and_clips():
 
 
 def test_default_finetune_adds_l2_to_every_gradient():
-    plan = hub.DefaultFinetuneStrategy(learning_rate=1e-3, regularization_coeff=0.1, optimizer_name="SGD").plan(parameters(), 5)
+    plan = hub.DefaultFinetuneStrategy(learning_rate=1e-3, regularization_coeff=0.1, optimizer_name="SGD").plan(
+        parameters(), 5
+    )
     assert [(group.weight_decay, group.rate(4)) for group in plan.groups] == [(0.1, 1e-3)]
     assert plan.optimizer == "sgd"
 

@@ -31,7 +31,12 @@ def test_the_short_door_trains_evaluates_saves_and_reports(trained, in_tmp):
     assert set(result.test) == {"acc", "f1", "loss"}
     run = in_tmp / "run"
     assert {path.name for path in run.iterdir()} >= {
-        "run.json", "best_model", "step_48", "visualization", "predictions", "report.html",
+        "run.json",
+        "best_model",
+        "step_48",
+        "visualization",
+        "predictions",
+        "report.html",
     }
     assert [path.name for path in run.glob("step_*")] == ["step_48"] or len(list(run.glob("step_*"))) <= 3
     assert not [path for path in run.rglob("*") if path.suffix in (".pkl", ".pt", ".pth", ".bin")]
@@ -48,7 +53,9 @@ def test_in_a_new_process_nothing_is_retyped(trained, in_tmp):
         "import json, sys, transferhub as hub; p = hub.load('run/best_model').predict(json.loads(sys.argv[1]));"
         "print(json.dumps([p.labels, p.probabilities.tolist()]))"
     )
-    printed = subprocess.run([sys.executable, "-c", code, json.dumps(SENTENCES)], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(SENTENCES)], capture_output=True, text=True, check=True
+    ).stdout
     labels, probabilities = json.loads(printed)
     assert labels == here.labels
     np.testing.assert_allclose(probabilities, here.probabilities, atol=1e-6)
@@ -128,16 +135,26 @@ def test_the_log_lines_are_the_documents(make_task, in_tmp, lines):
 def long_door(tiny, dataset, **changes):
     module = hub.Module(directory=tiny)
     reader = hub.reader.ClassifyReader(
-        dataset=dataset, vocab_path=module.get_vocab_path(), max_seq_len=32,
-        sp_model_path=module.get_spm_path(), word_dict_path=module.get_word_dict_path(),
+        dataset=dataset,
+        vocab_path=module.get_vocab_path(),
+        max_seq_len=32,
+        sp_model_path=module.get_spm_path(),
+        word_dict_path=module.get_word_dict_path(),
     )
-    strategy = hub.AdamWeightDecayStrategy(learning_rate=5e-3, weight_decay=0.01, warmup_proportion=0.1, lr_scheduler="linear_decay")
+    strategy = hub.AdamWeightDecayStrategy(
+        learning_rate=5e-3, weight_decay=0.01, warmup_proportion=0.1, lr_scheduler="linear_decay"
+    )
     config = hub.RunConfig(use_cuda=False, num_epoch=2, batch_size=8, strategy=strategy, precision="fp32")
     inputs, outputs, _ = module.context(trainable=True, max_seq_len=32)
     feed_list = [inputs[name].name for name in ("input_ids", "position_ids", "segment_ids", "input_mask")]
     arguments = {
-        "data_reader": reader, "feature": outputs["pooled_output"], "feed_list": feed_list,
-        "num_classes": dataset.num_labels, "metrics_choices": ["acc"], "config": config, **changes,
+        "data_reader": reader,
+        "feature": outputs["pooled_output"],
+        "feed_list": feed_list,
+        "num_classes": dataset.num_labels,
+        "metrics_choices": ["acc"],
+        "config": config,
+        **changes,
     }
     return hub.TextClassifierTask(**arguments)
 
@@ -175,7 +192,9 @@ def test_arguments_that_contradict_each_other_are_refused(tiny, review_files, ch
 def test_a_reader_longer_than_the_module_is_refused(tiny, review_files):
     module = hub.Module(directory=tiny)
     _, outputs, _ = module.context()
-    reader = hub.reader.ClassifyReader(module.get_vocab_path(), hub.dataset.load(review_files["train"]), max_seq_len=512)
+    reader = hub.reader.ClassifyReader(
+        module.get_vocab_path(), hub.dataset.load(review_files["train"]), max_seq_len=512
+    )
     with pytest.raises(ConfigError, match="max_seq_len=512 is more than"):
         hub.TextClassifierTask(feature=outputs["pooled_output"], data_reader=reader)
 
@@ -199,7 +218,9 @@ def test_a_frozen_encoder_is_bit_equal_at_the_end(tiny, review_files, in_tmp):
     _, outputs, _ = module.context(trainable=False)
     dataset = hub.dataset.load(review_files["train"], review_files["dev"])
     reader = hub.reader.ClassifyReader(module.get_vocab_path(), dataset, max_seq_len=32)
-    config = hub.RunConfig(checkpoint_dir="run", precision="fp32", batch_size=16, strategy=hub.DefaultFinetuneStrategy(1e-2))
+    config = hub.RunConfig(
+        checkpoint_dir="run", precision="fp32", batch_size=16, strategy=hub.DefaultFinetuneStrategy(1e-2)
+    )
     task = hub.TextClassifierTask(feature=outputs["pooled_output"], data_reader=reader, config=config)
     before = {name: value.clone() for name, value in task.build_network().state_dict().items()}
     assert "frozen" in str(task.plan())
@@ -210,7 +231,7 @@ def test_a_frozen_encoder_is_bit_equal_at_the_end(tiny, review_files, in_tmp):
 
 
 def test_without_a_trained_model_nothing_is_predicted(make_task, in_tmp):
-    with pytest.raises(RunError, match="no trained model(?s:.)*finetune_and_eval"):
+    with pytest.raises(RunError, match=r"no trained model(?s:.)*finetune_and_eval"):
         make_task().predict(["good"])
     with pytest.raises(RunError, match="no trained model"):
         make_task(checkpoint_dir="nowhere").predict(["good"])
@@ -239,7 +260,9 @@ def test_a_damaged_model_is_refused(trained, in_tmp):
 def test_an_unknown_label_in_dev_stops_before_anything_is_written(tiny, review_files, in_tmp):
     review_files["dev"].write_text("text,label\ngood,positive\nbad,meh\n")
     dataset = hub.dataset.load(review_files["train"], review_files["dev"])
-    task = hub.TextClassifierTask(module=hub.Module(directory=tiny), dataset=dataset, config=hub.RunConfig(precision="fp32"))
+    task = hub.TextClassifierTask(
+        module=hub.Module(directory=tiny), dataset=dataset, config=hub.RunConfig(precision="fp32")
+    )
     with pytest.raises(DataError, match=r"dev\.csv:3: label 'meh' is not known"):
         task.finetune_and_eval()
     assert not list(in_tmp.glob("ckpt_*"))
@@ -247,7 +270,8 @@ def test_an_unknown_label_in_dev_stops_before_anything_is_written(tiny, review_f
 
 def test_without_dev_rows_a_tenth_is_split_off_and_said(tiny, review_files, in_tmp, lines):
     task = hub.TextClassifierTask(
-        module=hub.Module(directory=tiny), dataset=str(review_files["train"]),
+        module=hub.Module(directory=tiny),
+        dataset=str(review_files["train"]),
         config=hub.RunConfig(precision="fp32", batch_size=16, checkpoint_dir="run"),
     )
     result = task.finetune_and_eval()
@@ -258,7 +282,9 @@ def test_without_dev_rows_a_tenth_is_split_off_and_said(tiny, review_files, in_t
 
 def test_hooks_see_the_run(make_task, in_tmp):
     task, seen = make_task(checkpoint_dir="run", num_epoch=1), []
-    task.add_hook("run_step_event", "count", lambda task, states: seen.append((task.current_step, states[0].run_examples)))
+    task.add_hook(
+        "run_step_event", "count", lambda task, states: seen.append((task.current_step, states[0].run_examples))
+    )
     task.add_hook("finetune_end_event", "end", lambda task, states: seen.append(states[0].run_step))
     assert task.best_score == -999
     task.finetune_and_eval()
@@ -287,7 +313,9 @@ def test_a_loss_that_is_not_finite_names_step_and_rows(make_task, in_tmp):
         return losses
 
     task.losses = spoiled
-    with pytest.raises(RunError, match=r"not finite at step 6 / 16, on .*train\.csv:\d+(?s:.)*last good checkpoint is run/step_4"):
+    with pytest.raises(
+        RunError, match=r"not finite at step 6 / 16, on .*train\.csv:\d+(?s:.)*last good checkpoint is run/step_4"
+    ):
         task.finetune_and_eval()
     assert atomic.damage(in_tmp / "run" / "step_4") is None
 

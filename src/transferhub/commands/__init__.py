@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"error: {type(error).__name__}: {error}\n  fix: run again with --debug to see where; this is likely a bug", file=sys.stderr)
+        print(
+            f"error: {type(error).__name__}: {error}\n  fix: run again with --debug to see where; this is likely a bug",
+            file=sys.stderr,
+        )
         raise SystemExit(1) from None
 
 

@@ -5,13 +5,22 @@ import typer
 from transferhub.commands import evaluate, finetune, modules, predict
 
 app = typer.Typer(
-    name="hub", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    name="hub",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     help="Transfer learning: your labelled rows and a pretrained network in, a fine-tuned model that works out.",
     epilog="Example: hub finetune --module minilm --train reviews.csv   (--debug shows tracebacks)",
 )
 for name, command in (
-    ("finetune", finetune.finetune), ("evaluate", evaluate.evaluate), ("predict", predict.predict),
-    ("install", modules.install), ("uninstall", modules.uninstall), ("list", modules.list_modules),
-    ("show", modules.show), ("version", modules.version),
+    ("finetune", finetune.finetune),
+    ("evaluate", evaluate.evaluate),
+    ("predict", predict.predict),
+    ("install", modules.install),
+    ("uninstall", modules.uninstall),
+    ("list", modules.list_modules),
+    ("show", modules.show),
+    ("version", modules.version),
 ):
     app.command(name)(command)

@@ -23,7 +23,9 @@ def finetune(
     text_pair_column: Annotated[str | None, typer.Option(help="The second text of a pair.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Default: guessed from the header.")] = None,
     task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}.")] = TASKS[0],
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")] = False,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")
+    ] = False,
     max_seq_len: Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")] = None,
     batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
@@ -33,30 +35,45 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 42,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     eval_interval: Annotated[int, typer.Option(help="Steps between two evaluations on dev.")] = 100,
-    save_ckpt_interval: Annotated[int | None, typer.Option(help="Steps between two kept checkpoints. Default: a rolling one.")] = None,
+    save_ckpt_interval: Annotated[
+        int | None, typer.Option(help="Steps between two kept checkpoints. Default: a rolling one.")
+    ] = None,
     checkpoint_dir: Annotated[Path | None, typer.Option(help="The run's folder. Default: ckpt_<time>.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove the run in --checkpoint-dir first.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, as the last line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one JSON object, as the last line.")
+    ] = False,
 ) -> None:
     """Fine-tune a pretrained module on your rows. A stopped run goes on when the same command is given again.
 
     Example: hub finetune --module minilm --train reviews.csv --num-epoch 3
     """
     if task not in TASKS:
-        raise ConfigError(f"--task {task}", expected=f"one of {', '.join(TASKS)}", fix=did_you_mean(task, TASKS) or None)
+        raise ConfigError(
+            f"--task {task}", expected=f"one of {', '.join(TASKS)}", fix=did_you_mean(task, TASKS) or None
+        )
     import transferhub as hub
 
     config = hub.RunConfig(
-        eval_interval=eval_interval, save_ckpt_interval=save_ckpt_interval, checkpoint_dir=checkpoint_dir,
-        num_epoch=num_epoch, batch_size=batch_size, seed=seed, precision=precision, overwrite=overwrite,
+        eval_interval=eval_interval,
+        save_ckpt_interval=save_ckpt_interval,
+        checkpoint_dir=checkpoint_dir,
+        num_epoch=num_epoch,
+        batch_size=batch_size,
+        seed=seed,
+        precision=precision,
+        overwrite=overwrite,
         strategy=hub.AdamWeightDecayStrategy(
             learning_rate=learning_rate, warmup_proportion=warmup_proportion, weight_decay=weight_decay
         ),
     )
     rows = hub.dataset.load(train, dev, test, text=text_column, text_pair=text_pair_column, label=label_column)
     trained = hub.TextClassifierTask(
-        module=hub.Module(name=module, pretrained=not from_scratch), dataset=rows, config=config,
-        metrics_choices=["acc", "f1"], max_seq_len=max_seq_len,
+        module=hub.Module(name=module, pretrained=not from_scratch),
+        dataset=rows,
+        config=config,
+        metrics_choices=["acc", "f1"],
+        max_seq_len=max_seq_len,
     )
     result = trained.finetune_and_eval()
     if as_json:

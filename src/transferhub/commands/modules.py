@@ -7,11 +7,14 @@ import typer
 
 from transferhub.errors import ModuleError, did_you_mean
 from transferhub.module import catalogue, store
+from transferhub.version import __version__
 
 
 def install(
     name: Annotated[str, typer.Argument(help="NAME, or NAME==VERSION.")],
-    origin: Annotated[str | None, typer.Option("--from", help="Take the files of this folder or module: the name then stands for it.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--from", help="Take the files of this folder or module: the name then stands for it.")
+    ] = None,
 ) -> None:
     """Bring a module's files onto this machine.
 
@@ -40,12 +43,22 @@ def list_modules(
     """
     here = {catalogue.canonical(module.name): module for module in store.installed()}
     rows = [
-        {"name": m.name, "where": str(m.folder), "stands_for": m.stands_for, "summary": _summary(m.stands_for or m.name)}
+        {
+            "name": m.name,
+            "where": str(m.folder),
+            "stands_for": m.stands_for,
+            "summary": _summary(m.stands_for or m.name),
+        }
         for m in here.values()
     ]
     if everything:
         rows += [
-            {"name": card.name, "where": f"not here: hub install {card.name}", "stands_for": "", "summary": card.summary}
+            {
+                "name": card.name,
+                "where": f"not here: hub install {card.name}",
+                "stands_for": "",
+                "summary": card.summary,
+            }
             for card in catalogue.cards().values()
             if catalogue.canonical(card.name) not in here
         ]
@@ -67,15 +80,22 @@ def show(name: Annotated[str, typer.Argument(help="A module's name.")]) -> None:
     here = next((module for module in store.installed() if catalogue.canonical(module.name) == wanted), None)
     if card is None and here is None:
         known = [*catalogue.cards(), *(module.name for module in store.installed())]
-        raise ModuleError(f"there is no module called {name!r}", fix=f"{did_you_mean(name, known)}`hub list --all` shows all")
+        raise ModuleError(
+            f"there is no module called {name!r}", fix=f"{did_you_mean(name, known)}`hub list --all` shows all"
+        )
     rows = {"name": card.name if card else name}
     if here is not None and here.stands_for:
         rows["stands for"] = f"{here.stands_for}: what follows is true of that"
         card = catalogue.find(here.stands_for)
     if card is not None:
         rows |= {
-            "summary": card.summary, "family": card.family, "language": card.language, "licence": card.licence,
-            "source": card.source, "size": f"{card.bytes / 1e6:.0f} MB", "aliases": ", ".join(card.aliases) or "–",
+            "summary": card.summary,
+            "family": card.family,
+            "language": card.language,
+            "licence": card.licence,
+            "source": card.source,
+            "size": f"{card.bytes / 1e6:.0f} MB",
+            "aliases": ", ".join(card.aliases) or "–",
         }
     rows["location"] = str(here.folder) if here else f"not here: hub install {rows['name']}"
     for label, value in rows.items():
@@ -84,8 +104,6 @@ def show(name: Annotated[str, typer.Argument(help="A module's name.")]) -> None:
 
 def version() -> None:
     """Print the version."""
-    from transferhub import __version__
-
     print(f"hub {__version__}")
 
 

@@ -11,7 +11,9 @@ import typer
 
 def predict(
     best_model: Annotated[Path, typer.Argument(help="The best_model folder of a run.")],
-    file: Annotated[str, typer.Argument(help="csv or tsv with a header line; or - for one text a line on standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="csv or tsv with a header line; or - for one text a line on standard input.")
+    ],
     output: Annotated[Path | None, typer.Option(help="Write the csv there instead of printing it.")] = None,
 ) -> None:
     """Predict each row: text, label, one probability for each label name, as csv in the rows' order.
@@ -22,10 +24,7 @@ def predict(
     from transferhub import atomic
 
     task = hub.load(best_model)
-    if file == "-":
-        predictions = task.predict([line.rstrip("\n") for line in sys.stdin])
-    else:
-        predictions = task.predict(Path(file))
+    predictions = task.predict([line.rstrip("\n") for line in sys.stdin] if file == "-" else Path(file))
     table = io.StringIO()
     records = predictions.records()
     fields = list(records[0]) if records else ["text", "label", *predictions.label_names]

@@ -9,4 +9,13 @@ from transferhub.dataset.files import load
 
 HubDataset = BaseDataset  # PaddleHub's old alias
 
-__all__ = ["BaseDataset", "BaseNLPDataset", "ChnSentiCorp", "DemoReviews", "Examples", "HubDataset", "InputExample", "load"]
+__all__ = [
+    "BaseDataset",
+    "BaseNLPDataset",
+    "ChnSentiCorp",
+    "DemoReviews",
+    "Examples",
+    "HubDataset",
+    "InputExample",
+    "load",
+]

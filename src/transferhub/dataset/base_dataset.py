@@ -34,7 +34,9 @@ class BaseDataset:
         """Label names in the order of their ids."""
         if self._label_list is None:
             found = {str(example.label) for example in self.train_examples if example.label is not None}
-            self._label_list = sorted(found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+            self._label_list = sorted(
+                found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name)
+            )
         return list(self._label_list)
 
     @property
@@ -94,7 +96,8 @@ class BaseDataset:
                 raise DataError(
                     f"{where(examples, row, phase + '_examples')}: "
                     + ("no label" if example.label is None else f"label {label!r} is not known"),
-                    expected=f"one of {', '.join(map(repr, self.label_list[:20]))}" + (" …" if self.num_labels > 20 else ""),
+                    expected=f"one of {', '.join(map(repr, self.label_list[:20]))}"
+                    + (" …" if self.num_labels > 20 else ""),
                     fix="correct the row, or name every label with label_list=[…]",
                 )
             ids.append(index[label])
@@ -126,7 +129,9 @@ class BaseDataset:
         self.train_examples, self.dev_examples = _take(train, kept), _take(train, sorted(chosen))
         logger.info(
             "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
-            len(chosen), len(ids), seed,
+            len(chosen),
+            len(ids),
+            seed,
         )
 
 

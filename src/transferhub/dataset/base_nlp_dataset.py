@@ -67,10 +67,17 @@ class BaseNLPDataset(BaseDataset):
         elif label_file:
             label_list = _read_labels(folder / label_file)
         super().__init__(str(folder), label_list)
-        self.train_file, self.dev_file, self.test_file, self.predict_file = train_file, dev_file, test_file, predict_file
+        self.train_file, self.dev_file, self.test_file, self.predict_file = (
+            train_file,
+            dev_file,
+            test_file,
+            predict_file,
+        )
         self._with_header = {
-            "train": train_file_with_header, "dev": dev_file_with_header,
-            "test": test_file_with_header, "predict": predict_file_with_header,
+            "train": train_file_with_header,
+            "dev": dev_file_with_header,
+            "test": test_file_with_header,
+            "predict": predict_file_with_header,
         }
         for phase, name in (("train", train_file), ("dev", dev_file), ("test", test_file), ("predict", predict_file)):
             if name:
@@ -88,8 +95,11 @@ class BaseNLPDataset(BaseDataset):
         names = self._columns_of(path, len(body[0].cells), predict)
         column = {name: [row.cells[place] for row in body] for place, name in enumerate(names) if name}
         return Examples.from_columns(
-            column["text_a"], column.get("text_b"), None if predict else column.get("label"),
-            [row.line for row in body], str(path),
+            column["text_a"],
+            column.get("text_b"),
+            None if predict else column.get("label"),
+            [row.line for row in body],
+            str(path),
         )
 
     def _columns_of(self, path: Path, width: int, predict: bool) -> tuple[str, ...]:
@@ -103,7 +113,9 @@ class BaseNLPDataset(BaseDataset):
                 fix="check the separator; spaces are not tabs",
             )
         if width not in known:
-            raise DataError(f"{path} has {width} columns", expected=" or ".join(", ".join(names) for names in known.values()))
+            raise DataError(
+                f"{path} has {width} columns", expected=" or ".join(", ".join(names) for names in known.values())
+            )
         return known[width]
 
 

@@ -21,7 +21,13 @@ class ChnSentiCorp(BaseNLPDataset):
     def __init__(self, tokenizer: Any = None, max_seq_len: int | None = None) -> None:
         super().__init__(
             dataset_folder("chnsenticorp", "ChnSentiCorp"),
-            train_file="train.tsv", dev_file="dev.tsv", test_file="test.tsv", label_list=["0", "1"],
-            train_file_with_header=True, dev_file_with_header=True, test_file_with_header=True,
-            tokenizer=tokenizer, max_seq_len=max_seq_len,
+            train_file="train.tsv",
+            dev_file="dev.tsv",
+            test_file="test.tsv",
+            label_list=["0", "1"],
+            train_file_with_header=True,
+            dev_file_with_header=True,
+            test_file_with_header=True,
+            tokenizer=tokenizer,
+            max_seq_len=max_seq_len,
         )

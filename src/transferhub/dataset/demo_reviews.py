@@ -23,6 +23,11 @@ class DemoReviews(BaseNLPDataset):
             raise ConfigError(f"no demo reviews in {language!r}", expected=f"one of {', '.join(LANGUAGES)}")
         super().__init__(
             Path(__file__).parent / "data" / LANGUAGES[language],
-            train_file="train.tsv", dev_file="dev.tsv", test_file="test.tsv", label_list=["negative", "positive"],
-            train_file_with_header=True, dev_file_with_header=True, test_file_with_header=True,
+            train_file="train.tsv",
+            dev_file="dev.tsv",
+            test_file="test.tsv",
+            label_list=["negative", "positive"],
+            train_file_with_header=True,
+            dev_file_with_header=True,
+            test_file_with_header=True,
         )

@@ -94,7 +94,7 @@ class Examples(Sequence[InputExample]):
 
 
 def _strings(values: list[str] | None, rows: int) -> pa.Array:
-    """An Arrow column of strings, or of nulls. (``pa.array`` does the same but imports pandas, which takes a second.)"""
+    """An Arrow column of strings, or of nulls; ``pa.array`` does the same, but imports pandas: a second."""
     if values is None:
         return pa.nulls(rows, pa.large_string())
     encoded = [value.encode("utf-8") for value in values]
@@ -106,7 +106,11 @@ def fingerprint(examples: Sequence[InputExample]) -> str:
     """The sha256 of all texts and labels, in order."""
     digest = hashlib.sha256()
     for example in examples:
-        digest.update(json.dumps([example.text_a, example.text_b, example.label], ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        digest.update(
+            json.dumps([example.text_a, example.text_b, example.label], ensure_ascii=False).encode(
+                "utf-8", "surrogatepass"
+            )
+        )
     return digest.hexdigest()
 
 

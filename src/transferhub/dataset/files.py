@@ -10,8 +10,29 @@ from transferhub.dataset.rows import Row, delimiter_of, read_rows
 from transferhub.errors import DataError, did_you_mean
 from transferhub.log import logger
 
-TEXT_NAMES = ("text_a", "text", "sentence", "sentence1", "review", "comment", "content", "body", "title", "question",
-              "question1", "premise", "query", "message", "tweet", "headline", "description", "document", "文本", "内容", "评论")
+TEXT_NAMES = (
+    "text_a",
+    "text",
+    "sentence",
+    "sentence1",
+    "review",
+    "comment",
+    "content",
+    "body",
+    "title",
+    "question",
+    "question1",
+    "premise",
+    "query",
+    "message",
+    "tweet",
+    "headline",
+    "description",
+    "document",
+    "文本",
+    "内容",
+    "评论",
+)
 PAIR_NAMES = ("text_b", "text_pair", "sentence2", "question2", "hypothesis", "answer")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "y", "gold_label", "标签", "类别")
 
@@ -91,7 +112,9 @@ def read_examples(
 
 def header_of(path: Path) -> list[str]:
     """The names in the first line of a file."""
-    rows = read_rows(path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=path.suffix.lower() == ".csv")
+    rows = read_rows(
+        path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=path.suffix.lower() == ".csv"
+    )
     return [name.strip() for name in next(rows, Row(1, [])).cells]
 
 

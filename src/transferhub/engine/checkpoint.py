@@ -27,11 +27,17 @@ def folder_of(run: Path, step: int) -> Path:
 
 
 def save(
-    run: Path, step: int, network: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any], *, rolling: bool
+    run: Path,
+    step: int,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: Mapping[str, Any],
+    *,
+    rolling: bool,
 ) -> Path:
     """Write a checkpoint; it is there whole or not at all. Of rolling ones, the last two stay."""
     final = folder_of(run, step)
-    names = {parameter: name for name, parameter in network.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in network.named_parameters()}
     moments: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
     for parameter, values in optimizer.state.items():

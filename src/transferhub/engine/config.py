@@ -61,8 +61,9 @@ class RunConfig:
             faults.append(f"seed={self.seed!r}: expected a whole number")
         if self.precision not in PRECISIONS:
             faults.append(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
-        if self.strategy is not None and not isinstance(self.strategy, Strategy):
-            faults.append(f"strategy={self.strategy!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")
+        given: object = self.strategy
+        if given is not None and not isinstance(given, Strategy):
+            faults.append(f"strategy={given!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")
         if faults:
             raise ConfigError("RunConfig: " + "; ".join(faults))
         if self.strategy is None:
@@ -85,8 +86,11 @@ class RunConfig:
     def settings(self) -> dict[str, Any]:
         """What determines the outcome: intervals and places do not."""
         return {
-            "num_epoch": self.num_epoch, "batch_size": self.batch_size, "seed": self.seed,
-            "precision": self.precision, "strategy": str(self.strategy),
+            "num_epoch": self.num_epoch,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "precision": self.precision,
+            "strategy": str(self.strategy),
         }
 
 

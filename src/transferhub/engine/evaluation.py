@@ -14,11 +14,9 @@ from transferhub.engine.run_state import RunState
 from transferhub.reader import Columns
 
 
-def tensors(
-    columns: Columns, rows: npt.NDArray[np.int64], pad: Mapping[str, int], device: str
-) -> dict[str, Tensor]:
+def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Mapping[str, int], device: str) -> dict[str, Tensor]:
     """A batch on its device: int64 ``[B, L]`` columns, the mask, the labels."""
-    batch = columns.batch(rows, pad)  # type: ignore[arg-type]
+    batch = columns.batch(rows, pad)
     return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
 
 

@@ -8,11 +8,18 @@ from transferhub.errors import ConfigError, did_you_mean
 
 # Event → how many arguments its functions take beside the task.
 EVENTS = {
-    "build_env_start": 0, "build_env_end": 0,
-    "finetune_start": 0, "finetune_end": 1,
-    "predict_start": 0, "predict_end": 1,
-    "eval_start": 0, "eval_end": 1,
-    "log_interval": 1, "save_ckpt_interval": 0, "eval_interval": 0, "run_step": 1,
+    "build_env_start": 0,
+    "build_env_end": 0,
+    "finetune_start": 0,
+    "finetune_end": 1,
+    "predict_start": 0,
+    "predict_end": 1,
+    "eval_start": 0,
+    "eval_end": 1,
+    "log_interval": 1,
+    "save_ckpt_interval": 0,
+    "eval_interval": 0,
+    "run_step": 1,
 }
 
 Hook = Callable[..., Any]
@@ -38,7 +45,9 @@ class Events:
         event = _known(event)
         name = name or f"hook_{id(function):x}"
         if name in self._hooks[event]:
-            raise ConfigError(f"{event} has a hook {name!r} already", fix="choose another name, or modify_hook / delete_hook it")
+            raise ConfigError(
+                f"{event} has a hook {name!r} already", fix="choose another name, or modify_hook / delete_hook it"
+            )
         self._set(event, name, function)
 
     def modify(self, event: str, name: str, function: Hook) -> None:
@@ -78,14 +87,17 @@ class Events:
 
     def _there(self, event: str, name: str) -> None:
         if name not in self._hooks[event]:
-            raise ConfigError(f"{event} has no hook {name!r}", expected=f"one of {', '.join(self._hooks[event]) or 'none'}")
+            raise ConfigError(
+                f"{event} has no hook {name!r}", expected=f"one of {', '.join(self._hooks[event]) or 'none'}"
+            )
 
 
 def _known(event: str) -> str:
     short = event.removesuffix("_event")
     if short not in EVENTS:
         raise ConfigError(
-            f"there is no event {event!r}", expected=f"one of {', '.join(f'{name}_event' for name in EVENTS)}",
+            f"there is no event {event!r}",
+            expected=f"one of {', '.join(f'{name}_event' for name in EVENTS)}",
             fix=did_you_mean(short, EVENTS) or None,
         )
     return short

@@ -25,9 +25,9 @@ def speed_up(network: nn.Module) -> nn.Module:
             module.__class__ = Linear
         elif type(module) is nn.Dropout:
             module.__class__ = Dropout
-        elif hasattr(module, "set_attn_implementation") and getattr(module, "_supports_attention_backend", False):
+        elif getattr(module, "_supports_attention_backend", False):  # an encoder of transformers
             _register_attention()
-            module.set_attn_implementation(ATTENTION)
+            module.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return network
 
 
@@ -37,7 +37,7 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """``[…, in]`` → ``[…, out]``."""
         if _onednn and input.device.type == "cpu" and input.dtype == self.weight.dtype == torch.float32:
-            product: Tensor = _Product.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            product: Tensor = _Product.apply(input, self.weight, self.bias)
             return product
         return super().forward(input)
 
@@ -130,8 +130,14 @@ class _Product(torch.autograd.Function):
 
 
 def _attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
-    scaling: float | None = None, dropout: float = 0.0, **options: Any,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot products ``[B, heads, L, D]`` → ``[B, L, heads, D]`` (Vaswani et al. 2017, eq. 1)."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -30,7 +30,11 @@ class Working:
         self._pairs = (
             []
             if self.network is master
-            else [pair for pair in zip(master.parameters(), self.network.parameters(), strict=True) if pair[0].requires_grad]
+            else [
+                pair
+                for pair in zip(master.parameters(), self.network.parameters(), strict=True)
+                if pair[0].requires_grad
+            ]
         )
 
     @torch.no_grad()
@@ -68,7 +72,9 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
     device = next(network.parameters()).device
     if not _can_bf16(device):
         return "fp32"
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"{_processor()}, {torch.get_num_threads()} threads"
+    where = (
+        torch.cuda.get_device_name() if device.type == "cuda" else f"{_processor()}, {torch.get_num_threads()} threads"
+    )
     key = f"{where}, torch {torch.__version__}, {json.dumps(dict(architecture), sort_keys=True)}"
     known = _read()
     if key not in known:
@@ -78,7 +84,10 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
         atomic.write_json(paths.tuning(), known)
         logger.info(
             "Precision %s: a step takes %.0f ms in fp32, %.0f ms in bf16 (kept in %s)",
-            chosen, 1000 * seconds["fp32"], 1000 * seconds["bf16"], paths.tuning(),
+            chosen,
+            1000 * seconds["fp32"],
+            1000 * seconds["bf16"],
+            paths.tuning(),
         )
     return str(known[key]["precision"])
 

@@ -16,6 +16,7 @@ import filelock
 from transferhub import atomic
 from transferhub.errors import RunError
 from transferhub.log import logger
+from transferhub.version import __version__
 
 RECORD = "run.json"
 # Said when they change between two starts of a run, because bit-identity may be lost; never an error.
@@ -38,7 +39,9 @@ class RunFolder:
             record = read_record(path)
             self.resumed = record is not None
             self.record: dict[str, Any] = record or {
-                "status": "running", "settings": dict(settings), "environment": dict(environment),
+                "status": "running",
+                "settings": dict(settings),
+                "environment": dict(environment),
                 "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             }
             if record is not None:
@@ -73,7 +76,8 @@ class RunFolder:
         except filelock.Timeout:
             said = _read_json(owner) or {}
             raise RunError(
-                f"{self.path} is in use by process {said.get('pid', '?')} on {said.get('host', '?')}: {said.get('command', '?')}",
+                f"{self.path} is in use by process {said.get('pid', '?')} on {said.get('host', '?')}: "
+                f"{said.get('command', '?')}",
                 fix="wait for it, or choose another checkpoint_dir",
             ) from None
         atomic.write_json(owner, {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)})
@@ -122,19 +126,26 @@ def environment(device: str) -> dict[str, Any]:
     import torch
     import transformers
 
-    from transferhub import __version__
-
     return {
-        "transferhub": __version__, "python": platform.python_version(), "torch": torch.__version__,
-        "transformers": transformers.__version__, "threads": torch.get_num_threads(), "device": device,
-        "machine": platform.machine(), "command": " ".join(sys.argv),
+        "transferhub": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "machine": platform.machine(),
+        "command": " ".join(sys.argv),
     }
 
 
 def script() -> str:
     """The program that runs: the same command finds its unfinished run again."""
     name = Path(sys.argv[0] or "python")
-    return name.name if name.suffix != ".py" else f"{name.name} {atomic.sha256(name)[:16] if name.is_file() else ''}".strip()
+    return (
+        name.name
+        if name.suffix != ".py"
+        else f"{name.name} {atomic.sha256(name)[:16] if name.is_file() else ''}".strip()
+    )
 
 
 def _new_path() -> Path:
@@ -150,11 +161,15 @@ def _new_path() -> Path:
 
 
 def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    rows = [f"    {name}: {old.get(name)!r} there, {new.get(name)!r} now" for name in {**old, **new} if old.get(name) != new.get(name)]
+    rows = [
+        f"    {name}: {old.get(name)!r} there, {new.get(name)!r} now"
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]
     if rows:
         raise RunError(
             f"{path} belongs to a run with other settings:\n" + "\n".join(rows),
-            fix="use the same settings to go on with it, choose another checkpoint_dir, or --overwrite (overwrite=True)",
+            fix="give the same settings to go on with it, another checkpoint_dir, or --overwrite (overwrite=True)",
         )
 
 
@@ -163,7 +178,9 @@ def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         if old.get(name) != new.get(name):
             logger.warning(
                 "This run was started with %s %s, now it is %s: the result may differ in the last bits",
-                name, old.get(name), new.get(name),
+                name,
+                old.get(name),
+                new.get(name),
             )
 
 

@@ -156,7 +156,10 @@ class Training:
             self._meter.restore(self.progress.window_meter)
         logger.info(
             "Model checkpoint loaded from %s. current_epoch=%d, global_step=%d, best_score=%.5f",
-            found, self.epoch + 1, self.progress.step, _score(self.best["scores"]) if self.best else float("nan"),
+            found,
+            self.epoch + 1,
+            self.progress.step,
+            _score(self.best["scores"]) if self.best else float("nan"),
         )
         return True
 
@@ -196,7 +199,13 @@ class Training:
         state = evaluate(self.network, self.objective, dev, self.splits.pad, self.config.batch_size, self.device)
         say_evaluation("dev", state)
         self.progress.curves.append(
-            {"split": "dev", "step": self.progress.step, "loss": state.run_loss, "scores": state.run_scores, "rate": None}
+            {
+                "split": "dev",
+                "step": self.progress.step,
+                "loss": state.run_loss,
+                "scores": state.run_scores,
+                "rate": None,
+            }
         )
         best = self.best
         if best is None or _score(state.run_scores) > _score(best["scores"]):
@@ -270,8 +279,11 @@ class Training:
     def _close_window(self) -> None:
         progress = self.progress
         state = RunState(
-            progress.window_steps, progress.window_examples, progress.window_loss / progress.window_examples,
-            self._meter.scores(), run_time_used=progress.window_seconds,
+            progress.window_steps,
+            progress.window_examples,
+            progress.window_loss / progress.window_examples,
+            self._meter.scores(),
+            run_time_used=progress.window_seconds,
         )
         rate = max((group.rate(progress.step - 1) for group in self.plan.groups), default=0.0)
         progress.curves.append(
@@ -309,7 +321,11 @@ class Training:
         raise SystemExit(0) if stop.asked.name == "SIGTERM" else KeyboardInterrupt
 
     def _refuse(self, step: int, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
-        bad = [self.splits.where(int(row)) for row, loss in zip(rows, losses.tolist(), strict=True) if not math.isfinite(loss)]
+        bad = [
+            self.splits.where(int(row))
+            for row, loss in zip(rows, losses.tolist(), strict=True)
+            if not math.isfinite(loss)
+        ]
         saved = checkpoint.newest_first(self.folder)
         raise TrainingError(
             f"the loss is not finite at step {step + 1} / {self.total_steps}, on {', '.join(bad[:3])}"
@@ -323,7 +339,12 @@ def say_evaluation(split: str, state: RunState) -> None:
     """The documents' EVAL line."""
     scores = "".join(f" {name}={value:.5f}" for name, value in state.run_scores.items())
     logger.log(
-        EVAL, "[%s dataset evaluation result] loss=%.5f%s [step/sec: %.2f]", split, state.run_loss, scores, state.run_speed
+        EVAL,
+        "[%s dataset evaluation result] loss=%.5f%s [step/sec: %.2f]",
+        split,
+        state.run_loss,
+        scores,
+        state.run_speed,
     )
 
 

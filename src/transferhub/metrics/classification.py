@@ -78,7 +78,8 @@ def chosen(choices: str | Sequence[str] | None, default: Sequence[str]) -> list[
     for name in names:
         if name not in NAMES:
             raise ConfigError(
-                f"metrics_choices: there is no {name!r}", expected=f"of {', '.join(NAMES)}",
+                f"metrics_choices: there is no {name!r}",
+                expected=f"of {', '.join(NAMES)}",
                 fix=did_you_mean(name, NAMES) or None,
             )
     return names

@@ -95,7 +95,9 @@ def install(name: str, version: str | None = None, origin: str | None = None) ->
     with atomic.whole_folder(_folder(name)) as folder:
         _fetch(name, source, card, folder)
         _complete(folder)
-        record = Installed(card.name if card else name, folder, source, version or (card.revision if card else ""), "transformer")
+        record = Installed(
+            card.name if card else name, folder, source, version or (card.revision if card else ""), "transformer"
+        )
         _write(record, folder)
     logger.info("Successfully installed %s", name)
     return _read(_folder(name))
@@ -115,11 +117,13 @@ def uninstall(name: str) -> Path:
 
 
 def _here(name: str) -> Installed | None:
-    if name.startswith((".", "/", "~")) or os.sep in name or Path(name).is_dir() and not catalogue.find(name):
+    if name.startswith((".", "/", "~")) or os.sep in name or (Path(name).is_dir() and not catalogue.find(name)):
         folder = Path(name).expanduser()
         if folder.is_dir():
             if not (folder / "config.json").is_file():
-                raise ModuleError(f"{folder} holds no module", expected="config.json and model.safetensors in the folder")
+                raise ModuleError(
+                    f"{folder} holds no module", expected="config.json and model.safetensors in the folder"
+                )
             return Installed(folder.name, folder, str(folder), "", "transformer")
     card = catalogue.find(name)
     for known in {name, card.name if card else name}:
@@ -145,7 +149,9 @@ def _install_from(name: str, origin: str) -> Installed:
                 if path.name not in (RECORD, atomic.MANIFEST):
                     shutil.copyfile(path, folder / path.name)
         _complete(folder)
-        record = Installed(name, folder, source.source, source.version, source.family, stands_for=source.stands_for or source.name)
+        record = Installed(
+            name, folder, source.source, source.version, source.family, stands_for=source.stands_for or source.name
+        )
         _write(record, folder)
     logger.info("Successfully installed %s: it stands for %s", name, source.name)
     return _read(_folder(name))

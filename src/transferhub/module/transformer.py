@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class TransformerModule(Module):
     """A pretrained encoder. ``context()`` gives ``input_ids position_ids segment_ids input_mask`` →
     ``pooled_output`` ``[B, H]``, ``sequence_output`` ``[B, L, H]``.
-    """  # noqa: D205, D415
+    """  # noqa: D205
 
     @functools.cached_property
     def config(self) -> "PretrainedConfig":
@@ -84,7 +85,9 @@ class TransformerModule(Module):
         outputs: dict[str, Variable] = {}
         for suffix in ("", "_2", "_3")[:num_slots]:
             slot = {
-                name: program.add(Variable(name + suffix, (-1, length, 1), "float32" if name == "input_mask" else "int64"))
+                name: program.add(
+                    Variable(name + suffix, (-1, length, 1), "float32" if name == "input_mask" else "int64")
+                )
                 for name in ("input_ids", "position_ids", "segment_ids", "input_mask")
             }
             node, width = Node(source, slot), self.config.hidden_size
@@ -154,7 +157,9 @@ class Encoder(nn.Module):
         ``position_ids`` that are not given are the network's own; the mask is 1 for tokens and 0 for padding.
         """
         given = {"position_ids": position_ids, "token_type_ids": segment_ids, "attention_mask": input_mask}
-        outputs = self.network(input_ids=input_ids, **{name: value for name, value in given.items() if value is not None})
+        outputs = self.network(
+            input_ids=input_ids, **{name: value for name, value in given.items() if value is not None}
+        )
         sequence = outputs.last_hidden_state
         pooled = getattr(outputs, "pooler_output", None)
         return {
@@ -238,7 +243,7 @@ class ArchitectureHeadSource(Source):
 def _layer(name: str) -> int | None:
     """The number after ``layer.`` or ``layers.`` in a parameter's name."""
     parts = name.split(".")
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in itertools.pairwise(parts):
         if before in ("layer", "layers") and after.isdigit():
             return int(after)
     return None

@@ -70,7 +70,9 @@ class ClassifyReader:
         self.tokenizer = tokenizer_for(vocab_path, do_lower_case)
         smallest = 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
         if self.max_seq_len < smallest:
-            raise ConfigError(f"max_seq_len={self.max_seq_len}", expected=f"at least {smallest}: a token and the special ones")
+            raise ConfigError(
+                f"max_seq_len={self.max_seq_len}", expected=f"at least {smallest}: a token and the special ones"
+            )
         self.pad = {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0}
         self._fingerprint = self._describe()
 
@@ -89,7 +91,9 @@ class ClassifyReader:
             raise ConfigError("a reader without a data set has no splits", fix="ClassifyReader(dataset=…, …)")
         examples = self.dataset.get_examples(phase)
         if not len(examples):
-            raise DataError(f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples")
+            raise DataError(
+                f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples"
+            )
         labels = None if phase == "predict" else self.dataset.label_ids(phase)
         return self.encode(examples, labels)
 
@@ -98,7 +102,10 @@ class ClassifyReader:
         pairs = [texts_of(row, place) for place, row in enumerate(rows)]
         if any(second is not None for _, second in pairs) and any(second is None for _, second in pairs):
             place = next(place for place, (_, second) in enumerate(pairs) if (second is None) != (pairs[0][1] is None))
-            raise DataError(f"row {place} is a {'text' if pairs[place][1] is None else 'pair'}, row 0 is not", expected="texts only, or pairs only")
+            raise DataError(
+                f"row {place} is a {'text' if pairs[place][1] is None else 'pair'}, row 0 is not",
+                expected="texts only, or pairs only",
+            )
         digest = hashlib.sha256(self._fingerprint.encode())
         for text_a, text_b in pairs:
             digest.update(json.dumps([text_a, text_b], ensure_ascii=False).encode("utf-8", "surrogatepass"))
@@ -112,8 +119,10 @@ class ClassifyReader:
             encoded = self.tokenizer(
                 [text for text, _ in chunk],
                 [text for _, text in chunk] if chunk[0][1] is not None else None,
-                truncation="longest_first", max_length=self.max_seq_len,
-                return_token_type_ids=True, return_attention_mask=False,
+                truncation="longest_first",
+                max_length=self.max_seq_len,
+                return_token_type_ids=True,
+                return_attention_mask=False,
             )
             ids += encoded["input_ids"]
             segments += encoded["token_type_ids"]
@@ -143,8 +152,11 @@ class ClassifyReader:
                 batch = columns.batch(rows, self.pad, self.max_seq_len)
                 positions = np.broadcast_to(np.arange(self.max_seq_len), batch["input_ids"].shape).copy()
                 arrays = [
-                    batch["input_ids"][..., None], positions[..., None], batch["segment_ids"][..., None],
-                    batch["input_mask"][..., None].astype(np.float32), columns.lengths[rows][:, None],
+                    batch["input_ids"][..., None],
+                    positions[..., None],
+                    batch["segment_ids"][..., None],
+                    batch["input_mask"][..., None].astype(np.float32),
+                    columns.lengths[rows][:, None],
                 ]
                 if columns.labels is not None:
                     arrays.append(columns.labels[rows][:, None])
@@ -161,7 +173,8 @@ class ClassifyReader:
         content = backend.to_str() if backend is not None else atomic.sha256(Path(self.vocab_path))
         import tokenizers
 
-        return f"{type(self).__name__} {self.max_seq_len} {tokenizers.__version__} {hashlib.sha256(content.encode()).hexdigest()}"
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return f"{type(self).__name__} {self.max_seq_len} {tokenizers.__version__} {digest}"
 
 
 def texts_of(row: Row, place: int) -> tuple[str, str | None]:

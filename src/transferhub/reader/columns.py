@@ -43,9 +43,9 @@ class Columns:
 
     def save(self, folder: Path) -> None:
         """Write the arrays as ``.npy`` files into a folder."""
-        arrays = {**self.ragged, "offsets": self.offsets}
-        for name, array in arrays.items():
+        for name, array in self.ragged.items():
             np.save(folder / f"{name}.npy", array)
+        np.save(folder / "offsets.npy", self.offsets)
         atomic.write_json(folder / "columns.json", {"ragged": list(self.ragged)})
 
     @classmethod
@@ -56,7 +56,9 @@ class Columns:
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         return cls(ragged, offsets, None if labels is None else np.asarray(labels, np.int64))
 
-    def batch(self, rows: Sequence[int], pad: Mapping[str, int], length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
+    def batch(
+        self, rows: npt.ArrayLike, pad: Mapping[str, int], length: int | None = None
+    ) -> dict[str, npt.NDArray[np.int64]]:
         """Cut rows out and pad them to the longest of them, or to `length`.
 
         Args:
@@ -67,7 +69,8 @@ class Columns:
         Returns:
             Column name → int64 ``[B, L]``; ``input_mask`` (1 where there is a value); ``labels`` ``[B]`` if there are.
         """
-        width = length or int(self.lengths[np.asarray(rows)].max())
+        rows = np.asarray(rows, np.int64)
+        width = length or int(self.lengths[rows].max())
         batch = {name: np.full((len(rows), width), pad.get(name, 0), np.int64) for name in self.ragged}
         mask = np.zeros((len(rows), width), np.int64)
         for place, row in enumerate(rows):
@@ -77,7 +80,7 @@ class Columns:
             mask[place, : end - start] = 1
         batch["input_mask"] = mask
         if self.labels is not None:
-            batch["labels"] = self.labels[np.asarray(rows)]
+            batch["labels"] = self.labels[rows]
         return batch
 
 

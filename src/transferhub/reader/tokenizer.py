@@ -19,7 +19,9 @@ def tokenizer_for(vocab_path: str | Path, do_lower_case: bool = True) -> Any:
     """
     path = Path(vocab_path)
     if not path.is_file():
-        raise ConfigError(f"there is no vocabulary {path}", expected="module.get_vocab_path(), or a file with a token a line")
+        raise ConfigError(
+            f"there is no vocabulary {path}", expected="module.get_vocab_path(), or a file with a token a line"
+        )
     if (path.parent / "tokenizer_config.json").is_file() or (path.parent / "tokenizer.json").is_file():
         from transformers import AutoTokenizer
 

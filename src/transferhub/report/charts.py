@@ -37,7 +37,9 @@ def line_chart(lines: Sequence[Line]) -> str:
         y = TOP + (high - point[1]) / (high - low) * (HEIGHT - TOP - BOTTOM)
         return f"{x:.1f},{y:.1f}"
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(", ".join(line.name for line in drawn))}">']
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(", ".join(line.name for line in drawn))}">'
+    ]
     for share in (0.0, 0.5, 1.0):
         value = low + share * (high - low)
         x, y = place((first, value)).split(",")
@@ -54,6 +56,11 @@ def line_chart(lines: Sequence[Line]) -> str:
         if len(line.points) < 40:
             for point in line.points:
                 x, y = place(point).split(",")
-                parts.append(f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"><title>{escape(line.name)} step {point[0]:.0f}: {point[1]:.5g}</title></circle>')
-        parts.append(f'<text x="{LEFT + 8 + 110 * number}" y="{TOP + 4}" fill="{colour}" class="key">{escape(line.name)}</text>')
+                parts.append(
+                    f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}">'
+                    f"<title>{escape(line.name)} step {point[0]:.0f}: {point[1]:.5g}</title></circle>"
+                )
+        parts.append(
+            f'<text x="{LEFT + 8 + 110 * number}" y="{TOP + 4}" fill="{colour}" class="key">{escape(line.name)}</text>'
+        )
     return "".join([*parts, "</svg>"])

@@ -1,4 +1,4 @@
-"""Curves as TensorBoard events, under 1.x's tags: ``Loss_train``, ``acc_dev`` …"""
+"""Curves as TensorBoard events, under 1.x's tags, such as ``Loss_train`` and ``acc_dev``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ class Scalars:
     def __init__(self, run: Path, step: int = 0) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        self._writer = SummaryWriter(str(run / "visualization"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(run / "visualization"), purge_step=step + 1 if step else None)
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Write one entry: ``{"split", "step", "loss", "scores", "rate"}``."""
@@ -29,7 +29,7 @@ class Scalars:
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
     def _add(self, tag: str, value: float, step: int) -> None:
-        self._writer.add_scalar(tag, value, step)  # type: ignore[no-untyped-call]
+        self._writer.add_scalar(tag, value, step)

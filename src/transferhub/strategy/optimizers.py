@@ -30,7 +30,8 @@ def known(name: str) -> str:
     """
     if name.lower() not in OPTIMIZERS:
         raise ConfigError(
-            f"optimizer_name={name!r}", expected=f"one of {', '.join(OPTIMIZERS)}",
+            f"optimizer_name={name!r}",
+            expected=f"one of {', '.join(OPTIMIZERS)}",
             fix=did_you_mean(name.lower(), OPTIMIZERS) or None,
         )
     return name.lower()

@@ -68,8 +68,17 @@ class Plan:
         for group in self.groups:
             first = next((step for step in range(self.total_steps) if group.rate(step) > 0), 0)
             depth = "-".join(str(depth) for depth in dict.fromkeys(group.depths))
-            rows.append((group.name, str(len(group.parameters)), f"{group.size:,}", depth,
-                         f"{group.peak:.3g}", f"{group.weight_decay:g}", str(first)))
+            rows.append(
+                (
+                    group.name,
+                    str(len(group.parameters)),
+                    f"{group.size:,}",
+                    depth,
+                    f"{group.peak:.3g}",
+                    f"{group.weight_decay:g}",
+                    str(first),
+                )
+            )
         if self.frozen:
             rows.append(("frozen", str(len(self.frozen)), "", "", "0", "", "never"))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -131,13 +131,22 @@ def _group(
     moving = [parameter for parameter in parameters if parameter.trainable]
     depths = [parameter.depth for parameter in moving] or [0]
     return Group(
-        name, tuple(parameter.name for parameter in moving), sum(parameter.size for parameter in moving),
-        (min(depths), max(depths)), lambda step: peak * rate(step), peak, decay,
+        name,
+        tuple(parameter.name for parameter in moving),
+        sum(parameter.size for parameter in moving),
+        (min(depths), max(depths)),
+        lambda step: peak * rate(step),
+        peak,
+        decay,
     )
 
 
 def _plan(
-    strategy: Strategy, optimizer: str, groups: Sequence[Group], parameters: Sequence[Parameter], total_steps: int,
+    strategy: Strategy,
+    optimizer: str,
+    groups: Sequence[Group],
+    parameters: Sequence[Parameter],
+    total_steps: int,
     clip_norm: float | None = None,
 ) -> Plan:
     frozen = tuple(parameter.name for parameter in parameters if not parameter.trainable)

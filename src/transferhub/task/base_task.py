@@ -137,18 +137,20 @@ class BaseTask(ABC):
         Raises:
             DataError: A label that the model does not know, with file:line.
         """
-        rows = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
+        rows: Sequence[Any] = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
         dataset = BaseDataset(label_list=self.labels)
         dataset.test_examples = rows
         columns = self.reader.encode(rows, dataset.label_ids("test"))
-        state = evaluate(self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device)
+        state = evaluate(
+            self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device
+        )
         say_evaluation("test", state)
         return {**state.run_scores, "loss": state.run_loss}
 
     def predict(
         self,
         data: str | Path | Sequence[Row] | None = None,
-        label_list: Sequence[str] | None = None,
+        label_list: Sequence[str] | bool | None = None,
         load_best_model: bool = True,
         return_result: bool = False,
         accelerate_mode: bool = True,
@@ -171,7 +173,7 @@ class BaseTask(ABC):
             DataError: A row that is not a text or a pair.
         """
         if isinstance(label_list, bool):  # 1.4: predict(data, load_best_model)
-            label_list, load_best_model = None, label_list
+            load_best_model, label_list = label_list, None
         self.phase = "predict"
         network = self.best_network() if load_best_model or self.training is None else self.training.network
         logger.info("TransferHub predict start")
@@ -193,7 +195,7 @@ class BaseTask(ABC):
     # --- hooks
 
     def add_hook(self, hook_type: str, name: str | None = None, func: Hook | None = None) -> None:
-        """Call ``func(task)`` or ``func(task, run_states)`` at an event: ``log_interval_event``, ``eval_end_event`` …"""
+        """Call ``func(task)`` or ``func(task, run_states)`` at an event, say ``log_interval_event``."""
         if func is None:
             raise ConfigError(f"add_hook({hook_type!r}) without a function", expected="add_hook(event, name, func)")
         self.events.add(hook_type, name, func)
@@ -280,7 +282,7 @@ class BaseTask(ABC):
             raise RunError(
                 "this task has no trained model" + (f" in {folder}" if folder else ""),
                 expected="a best_model folder of a run",
-                fix="call finetune_and_eval() first, name its folder with RunConfig(checkpoint_dir=…), or hub.load(best_model)",
+                fix="call finetune_and_eval() first, or name a run: RunConfig(checkpoint_dir=…), hub.load(best_model)",
             )
         stamp = (folder / "task.json").stat().st_mtime
         if self._predictor is None or self._predictor[:2] != (folder, stamp):
@@ -297,10 +299,15 @@ class BaseTask(ABC):
     def settings(self) -> dict[str, Any]:
         """What determines a run's outcome, as JSON; two runs with equal settings are one run."""
         sources = [node.source for node in walk_back([self.feature])]
-        modules = {source.module.name: source.module.fingerprint() for source in sources if isinstance(source, EncoderSource)}
+        modules = {
+            source.module.name: source.module.fingerprint() for source in sources if isinstance(source, EncoderSource)
+        }
         values = {
-            **self.description(), **self.config.settings(), "modules": modules,
-            "frozen": [not source.trainable for source in sources], "feature": self.feature.name,
+            **self.description(),
+            **self.config.settings(),
+            "modules": modules,
+            "frozen": [not source.trainable for source in sources],
+            "feature": self.feature.name,
         }
         return dict(json.loads(json.dumps(values)))
 
@@ -341,7 +348,8 @@ class BaseTask(ABC):
         wanted = [name for name in self.reader.feed_names if name in inputs]
         if not wanted:
             raise ConfigError(
-                f"the network reads {', '.join(sorted(inputs))}; {type(self.reader).__name__} gives {', '.join(self.reader.feed_names)}",
+                f"the network reads {', '.join(sorted(inputs))}; {type(self.reader).__name__} gives "
+                + ", ".join(self.reader.feed_names),
                 fix="use the reader that belongs to this module",
             )
         if feed_list is None:
@@ -349,6 +357,7 @@ class BaseTask(ABC):
         given = [getattr(name, "name", name) for name in feed_list]
         if sorted(given) != sorted(wanted):
             raise ConfigError(
-                f"feed_list={given}", expected=f"{wanted}: what {type(self.reader).__name__} gives and the network reads"
+                f"feed_list={given}",
+                expected=f"{wanted}: what {type(self.reader).__name__} gives and the network reads",
             )
         return given

@@ -92,7 +92,7 @@ class TextClassifierTask(BaseTask):
         labels: Sequence[str] | None = None,
     ) -> None:
         if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, …)
-            num_classes, feature = feature, num_classes  # type: ignore[assignment]
+            num_classes, feature = feature, num_classes
         if isinstance(module, str):
             module = Module(name=module)
         if isinstance(dataset, str | Path):
@@ -110,7 +110,8 @@ class TextClassifierTask(BaseTask):
         labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
         if num_classes is not None and dataset is not None and num_classes != len(labels):
             raise ConfigError(
-                f"num_classes={num_classes}, but the data set has {len(labels)} labels: {', '.join(map(repr, labels[:10]))}",
+                f"num_classes={num_classes}, but the data set has {len(labels)} labels: "
+                + ", ".join(map(repr, labels[:10])),
                 fix="num_classes=dataset.num_labels, or leave it out",
             )
         if not labels:
@@ -164,16 +165,23 @@ class TextClassifierTask(BaseTask):
     def description(self) -> dict[str, Any]:
         """Kind, labels, metrics, head, reader, columns."""
         return {
-            "task": type(self).__name__, "labels": self.labels, "metrics": self.metrics,
-            "hidden_units": self.hidden_units, "columns": self._columns, **self.reader.settings(),
+            "task": type(self).__name__,
+            "labels": self.labels,
+            "metrics": self.metrics,
+            "hidden_units": self.hidden_units,
+            "columns": self._columns,
+            **self.reader.settings(),
         }
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], module: TransformerModule) -> "TextClassifierTask":
         """Build a task as it was saved, on a module whose files lie beside it."""
         task = cls(
-            module=module, labels=description["labels"], hidden_units=description["hidden_units"],
-            metrics_choices=description["metrics"], max_seq_len=description["max_seq_len"],
+            module=module,
+            labels=description["labels"],
+            hidden_units=description["hidden_units"],
+            metrics_choices=description["metrics"],
+            max_seq_len=description["max_seq_len"],
         )
         task._columns = dict(description["columns"])
         return task
@@ -197,7 +205,8 @@ def _refuse_too_long(feature: Variable, reader: ClassifyReader) -> None:
 def _own_feature(module: Module | None, max_seq_len: int | None) -> Variable:
     if module is None:
         raise ConfigError(
-            "a task without a network", expected='TextClassifierTask(module="minilm", dataset=…), or feature= and data_reader='
+            "a task without a network",
+            expected='TextClassifierTask(module="minilm", dataset=…), or feature= and data_reader=',
         )
     _, outputs, _ = module.context(trainable=True, max_seq_len=max_seq_len)
     return outputs["pooled_output"]

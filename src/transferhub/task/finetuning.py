@@ -54,7 +54,9 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     if not len(dataset.dev_examples):
         dataset.split_off_dev(config.seed)
     splits = Splits(
-        task.reader.columns("train"), task.reader.columns("dev"), task.reader.pad,
+        task.reader.columns("train"),
+        task.reader.columns("dev"),
+        task.reader.pad,
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test") if len(dataset.test_examples) else None
@@ -65,7 +67,9 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         logger.info("Checkpoint dir: %s", folder.path)
         if folder.finished:
             result = RunResult.from_record(folder.record, folder.path)
-            logger.info("The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test)
+            logger.info(
+                "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
+            )
             return result
         training = _prepare(task, folder, splits, do_eval)
         _train(task, training, folder)
@@ -110,7 +114,11 @@ def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
         torch.manual_seed(derive(config.seed, "precision"))
         return task.losses(trial(batch), batch).mean()
 
-    shape = {"module": task.module_name, "parameters": sum(p.numel() for p in network.parameters()), "rows": len(middle)}
+    shape = {
+        "module": task.module_name,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "rows": len(middle),
+    }
     return choose(network, loss, shape)
 
 
@@ -154,7 +162,7 @@ def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Any, s
         say_evaluation("test", state)
     confusions, mistakes, mistakes_split = [], [], "dev"
     for split, columns in (("dev", training.splits.dev), ("test", test)):
-        if columns is None:
+        if columns is None or columns.labels is None:
             continue
         examples, values = dataset.get_examples(split), task.probabilities(network, columns)
         write_predictions(folder.path / "predictions" / f"{split}.csv", examples, task.labels, columns.labels, values)
@@ -165,9 +173,11 @@ def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Any, s
     record = {
         "dev": {**best["scores"], "loss": best["loss"]},
         "test": None if state is None else {**state.run_scores, "loss": state.run_loss},
-        "best_step": best["step"], "steps": progress.step,
+        "best_step": best["step"],
+        "steps": progress.step,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
-        "precision": folder.record["precision"], "peak_rss_mb": peak_rss_mb(),
+        "precision": folder.record["precision"],
+        "peak_rss_mb": peak_rss_mb(),
     }
     result = RunResult.from_record({"result": record}, folder.path)
     counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
@@ -178,15 +188,23 @@ def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Any, s
             subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {folder.path}",
             headline=_headline(result, task.metrics[0]),
             summary=[
-                ("rows", counts), ("labels", ", ".join(task.labels)),
+                ("rows", counts),
+                ("labels", ", ".join(task.labels)),
                 ("best step", f"{result.best_step} of {result.steps}"),
                 ("speed", f"{result.examples_per_second} examples a second in training steps, {result.precision}"),
-                ("time", f"{time.monotonic() - started:.0f} s in this start"), ("memory", f"{result.peak_rss_mb} MB at most"),
+                ("time", f"{time.monotonic() - started:.0f} s in this start"),
+                ("memory", f"{result.peak_rss_mb} MB at most"),
                 ("best model", result.best_model),
             ],
             curves=progress.curves,
-            rates={group.name: [(step, group.rate(step)) for step in _sampled(training.total_steps)] for group in training.plan.groups},
-            plan=str(training.plan), confusions=confusions, mistakes=mistakes, mistakes_split=mistakes_split,
+            rates={
+                group.name: [(step, group.rate(step)) for step in _sampled(training.total_steps)]
+                for group in training.plan.groups
+            },
+            plan=str(training.plan),
+            confusions=confusions,
+            mistakes=mistakes,
+            mistakes_split=mistakes_split,
             settings={name: value for name, value in folder.record["settings"].items() if name != "modules"},
         ),
     )
@@ -216,12 +234,15 @@ def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:
     state = states[0]
     scores = "".join(f" {name}={value:.5f}" for name, value in state.run_scores.items())
     logger.log(
-        TRAIN, "step %d / %d: loss=%.5f%s [step/sec: %.2f]",
-        task.current_step, task.training.total_steps, state.run_loss, scores, state.run_speed,
+        TRAIN,
+        "step %d / %d: loss=%.5f%s [step/sec: %.2f]",
+        task.current_step,
+        task.training.total_steps,
+        state.run_loss,
+        scores,
+        state.run_speed,
     )
 
 
 def _say_saved(path: Path) -> None:
     logger.info("Saving model checkpoint to %s", path)
-
-

@@ -75,7 +75,9 @@ def write_predictions(
     writer.writerow(["text", *(["text_pair"] if pairs else []), "label", "predicted", *label_names])
     for example, label, values in zip(examples, ids, probabilities, strict=True):
         texts = [example.text_a, *([example.text_b] if pairs else [])]
-        writer.writerow([*texts, label_names[label], label_names[values.argmax()], *(f"{value:.6f}" for value in values)])
+        writer.writerow(
+            [*texts, label_names[label], label_names[values.argmax()], *(f"{value:.6f}" for value in values)]
+        )
     atomic.write_text(path, table.getvalue())
 
 
@@ -104,6 +106,12 @@ def worst_mistakes(
         text = example.text_a if example.text_b is None else f"{example.text_a} ‖ {example.text_b}"
         place = where(examples, row, "row ") if isinstance(examples, Examples) else f"row {row}"
         mistakes.append(
-            Mistake(label_names[ids[row]], label_names[predicted[row]], float(probabilities[row, predicted[row]]), text[:400], place)
+            Mistake(
+                label_names[ids[row]],
+                label_names[predicted[row]],
+                float(probabilities[row, predicted[row]]),
+                text[:400],
+                place,
+            )
         )
     return mistakes

@@ -15,6 +15,7 @@ from transferhub.errors import RunError
 from transferhub.graph import Network
 from transferhub.module import Module
 from transferhub.module.transformer import ArchitectureHead, Encoder, TransformerModule, quietly
+from transferhub.version import __version__
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
@@ -91,7 +92,9 @@ def load(best_model: str | Path) -> "BaseTask":
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     kind = TASKS.get(description.get("task"))
     if kind is None:
-        raise RunError(f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}")
+        raise RunError(
+            f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}"
+        )
     place, _, name = kind.partition(":")
     module = Module(directory=folder, pretrained=False)
     assert isinstance(module, TransformerModule)
@@ -107,8 +110,6 @@ def _parts(network: Network) -> tuple[Encoder, ArchitectureHead | None]:
 
 
 def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
-    from transferhub import __version__
-
     description = task.description()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
     return f"""---
@@ -136,4 +137,3 @@ hub.load("path/to/this/folder").predict(["a text", "another"]).labels
 
 Weights are fp32 in safetensors; nothing here is code or pickle.
 """
-

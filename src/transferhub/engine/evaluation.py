@@ -1,7 +1,7 @@
 """Streaming through a split without gradients."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,34 +33,45 @@ def stream(
 
 
 def evaluate(
-    network: nn.Module, objective: Objective, columns: Columns, pad: Mapping[str, int], batch_size: int, device: str
+    network: nn.Module,
+    objective: Objective,
+    columns: Columns,
+    pad: Mapping[str, int],
+    batch_size: int,
+    device: str,
+    see: Callable[[npt.NDArray[np.int64], dict[str, Tensor]], None] | None = None,
 ) -> RunState:
-    """Mean loss and exact scores over a split; holds no more than a batch of outputs."""
+    """Mean loss and exact scores over a split; holds no more than a batch of outputs.
+
+    `see` is shown each batch's row numbers and outputs, for those who want to keep some of them.
+    """
     meter, total, steps, started = objective.meter(), 0.0, 0, time.perf_counter()
-    for _, batch, outputs in stream(network, columns, pad, batch_size, device):
+    for rows, batch, outputs in stream(network, columns, pad, batch_size, device):
         total += float(objective.losses(outputs, batch).sum())
         meter.update(outputs, batch)
         steps += 1
+        if see is not None:
+            see(rows, outputs)
     return RunState(
         steps, len(columns), total / max(1, len(columns)), meter.scores(), run_time_used=time.perf_counter() - started
     )
 
 
-def outputs_of(
-    network: nn.Module, name: str, columns: Columns, pad: Mapping[str, int], batch_size: int, device: str
-) -> npt.NDArray[np.float32]:
-    """One output of all rows, float32 ``[rows, …]``, in the rows' own order."""
-    collected: npt.NDArray[np.float32] | None = None
-    for rows, _, outputs in stream(network, columns, pad, batch_size, device):
-        values = outputs[name].float().cpu().numpy()
-        if collected is None:
-            collected = np.empty((len(columns), *values.shape[1:]), np.float32)
-        collected[rows] = values
-    if collected is None:
-        return np.empty((0,), np.float32)
-    return collected
+class Collected:
+    """One output of all rows, float32 ``[rows, …]``, in the rows' own order, whatever order they are seen in."""
+
+    def __init__(self, name: str, rows: int) -> None:
+        self._name, self._rows = name, rows
+        self.values: npt.NDArray[np.float32] = np.empty((rows,), np.float32)
+
+    def __call__(self, rows: npt.NDArray[np.int64], outputs: Mapping[str, Tensor]) -> None:
+        """Keep a batch's part."""
+        values = outputs[self._name].float().cpu().numpy()
+        if self.values.shape[1:] != values.shape[1:]:
+            self.values = np.empty((self._rows, *values.shape[1:]), np.float32)
+        self.values[rows] = values
 
 
-def batch_slices(rows: int, batch_size: int) -> Sequence[slice]:
+def slices(rows: int, batch_size: int) -> Sequence[slice]:
     """The rows in order, cut into batches."""
     return [slice(start, min(start + batch_size, rows)) for start in range(0, rows, batch_size)]

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from transferhub.dataset import BaseDataset, Examples
 from transferhub.dataset.files import read_examples
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import batch_slices, evaluate
+from transferhub.engine.evaluation import Collected, evaluate, slices, stream
 from transferhub.engine.events import Events, Hook
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.objective import Meter
@@ -87,8 +89,8 @@ class BaseTask(ABC):
         """A fresh meter of the task's metrics."""
 
     @abstractmethod
-    def probabilities(self, network: Network, rows: Any) -> Any:
-        """Results of rows, float32 ``[rows, classes]``, for columns that the reader made."""
+    def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What a person is shown, float32 ``[rows, classes]``, from the output called ``logits``."""
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
@@ -182,11 +184,14 @@ class BaseTask(ABC):
             logger.info("The best model has been loaded")
         rows = self._rows_to_predict(data)
         texts = [texts_of(row, place) for place, row in enumerate(rows)]
-        values = self.probabilities(network, self.reader.encode(rows)) if len(rows) else None
         states = []
-        for part in batch_slices(len(rows), self.config.batch_size):
-            assert values is not None
-            states.append(RunState(1, part.stop - part.start, run_results=[values[part]]))
+        if len(rows):
+            columns, size = self.reader.encode(rows), self.config.batch_size
+            logits = Collected("logits", len(rows))
+            for numbers, _, outputs in stream(network, columns, self.reader.pad, size, self.config.device):
+                logits(numbers, outputs)
+            values = self.probabilities(logits.values)
+            states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
         predictions = Predictions(states, list(label_list or self.labels), texts)
         self.events.fire("predict_end", predictions)
         logger.info("TransferHub predict finished.")

@@ -12,15 +12,14 @@ from torch import Tensor
 from transferhub.dataset import BaseDataset, Examples, load
 from transferhub.dataset.files import header_of
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import outputs_of
 from transferhub.errors import ConfigError
-from transferhub.graph import Network, Node, Variable
+from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.graph.variable import walk_back
 from transferhub.metrics.classification import ConfusionMatrix, chosen
 from transferhub.module import Module
 from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
-from transferhub.reader import ClassifyReader, Columns
+from transferhub.reader import ClassifyReader
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.base_task import BaseTask
 
@@ -156,9 +155,8 @@ class TextClassifierTask(BaseTask):
         """Counts for the chosen metrics."""
         return ClassMeter(self.num_classes, self.metrics)
 
-    def probabilities(self, network: Network, rows: Columns) -> npt.NDArray[np.float32]:
+    def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Softmax of the logits, float32 ``[rows, classes]``."""
-        logits = outputs_of(network, "logits", rows, self.reader.pad, self.config.batch_size, self.config.device)
         values: npt.NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=-1).numpy()
         return values
 

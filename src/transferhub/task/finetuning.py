@@ -1,6 +1,5 @@
 """A run from the first row to the report: one way for all tasks."""
 
-import datetime
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import fingerprint, where
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import evaluate, tensors
+from transferhub.engine.evaluation import Collected, evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.precision import choose
@@ -22,11 +21,11 @@ from transferhub.engine.training import Splits, Training, say_evaluation
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, derive
 from transferhub.log import TRAIN, logger
+from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
-from transferhub.report.html import Report, write_report
 from transferhub.report.tensorboard import Scalars
 from transferhub.task import saved_model
-from transferhub.task.result import RunResult, confusion, peak_rss_mb, worst_mistakes, write_predictions
+from transferhub.task.result import RunResult, ScoredSplit, peak_rss_mb, write_page, write_predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
@@ -149,80 +148,42 @@ def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
         scalars.close()
 
 
-def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Any, started: float) -> RunResult:
-    """Evaluate the best model as it lies on disk, write predictions, report and the last checkpoint."""
-    config, dataset, progress = task.config, task.dataset, training.progress
-    assert dataset is not None
-    best = training.best or {"step": progress.step, "scores": {}, "loss": 0.0}
-    network = task.best_network()
-    state = None
+def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Columns | None, started: float) -> RunResult:
+    """Score the best model as it lies on disk; write predictions, the last checkpoint, the record and the page."""
+    progress, network = training.progress, task.best_network()
+    dev = _score(task, network, "dev", training.splits.dev)
     if test is not None:
         logger.info("Evaluation on test dataset start")
-        state = evaluate(network, task, test, task.reader.pad, config.batch_size, config.device)
-        say_evaluation("test", state)
-    confusions, mistakes, mistakes_split = [], [], "dev"
-    for split, columns in (("dev", training.splits.dev), ("test", test)):
-        if columns is None or columns.labels is None:
-            continue
-        examples, values = dataset.get_examples(split), task.probabilities(network, columns)
-        write_predictions(folder.path / "predictions" / f"{split}.csv", examples, task.labels, columns.labels, values)
-        confusions.append(confusion(split, task.labels, columns.labels, values))
-        if split == "dev":
-            mistakes = worst_mistakes(examples, task.labels, columns.labels, values)
+    scored = [split for split in (dev, _score(task, network, "test", test)) if split is not None]
+    for split in scored:
+        if split.name == "test":
+            say_evaluation("test", split.state)
+        write_predictions(folder.path / "predictions" / f"{split.name}.csv", split, task.labels)
     _say_saved(training.save_checkpoint())
+    best = training.best
     record = {
-        "dev": {**best["scores"], "loss": best["loss"]},
-        "test": None if state is None else {**state.run_scores, "loss": state.run_loss},
-        "best_step": best["step"],
+        **{name: None for name in ("dev", "test")},
+        **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored},
+        "best_step": best["step"] if best else progress.step,
         "steps": progress.step,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
     }
     result = RunResult.from_record({"result": record}, folder.path)
-    counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
-    write_report(
-        folder.path / "report.html",
-        Report(
-            title=f"{task.module_name} on {dataset.base_path or type(dataset).__name__}",
-            subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {folder.path}",
-            headline=_headline(result, task.metrics[0]),
-            summary=[
-                ("rows", counts),
-                ("labels", ", ".join(task.labels)),
-                ("best step", f"{result.best_step} of {result.steps}"),
-                ("speed", f"{result.examples_per_second} examples a second in training steps, {result.precision}"),
-                ("time", f"{time.monotonic() - started:.0f} s in this start"),
-                ("memory", f"{result.peak_rss_mb} MB at most"),
-                ("best model", result.best_model),
-            ],
-            curves=progress.curves,
-            rates={
-                group.name: [(step, group.rate(step)) for step in _sampled(training.total_steps)]
-                for group in training.plan.groups
-            },
-            plan=str(training.plan),
-            confusions=confusions,
-            mistakes=mistakes,
-            mistakes_split=mistakes_split,
-            settings={name: value for name, value in folder.record["settings"].items() if name != "modules"},
-        ),
-    )
+    seconds = time.monotonic() - started
+    write_page(task, training, result, scored, folder.record["settings"], seconds)
     folder.save(status="finished", result=record)
     task.events.fire("finetune_end", [RunState(progress.step, progress.examples)])
     return result
 
 
-def _headline(result: RunResult, metric: str) -> list[tuple[str, str]]:
-    headline = []
-    for split, scores in (("dev", result.dev), ("test", result.test)):
-        if scores and metric in scores:
-            headline.append((f"{metric} on {split}", f"{100 * scores[metric]:.1f} %"))
-    return headline
-
-
-def _sampled(total: int) -> list[int]:
-    return sorted({*range(0, total, max(1, total // 200)), total - 1})
+def _score(task: "BaseTask", network: Network, name: str, columns: Columns | None) -> ScoredSplit | None:
+    if columns is None or columns.labels is None or task.dataset is None:
+        return None
+    logits, config = Collected("logits", len(columns)), task.config
+    state = evaluate(network, task, columns, task.reader.pad, config.batch_size, config.device, logits)
+    return ScoredSplit(name, task.dataset.get_examples(name), columns.labels, task.probabilities(logits.values), state)
 
 
 def _fingerprints(dataset: BaseDataset) -> dict[str, str]:

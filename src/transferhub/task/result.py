@@ -2,20 +2,27 @@
 
 import csv
 import dataclasses
+import datetime
 import io
 import resource
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from transferhub import atomic
-from transferhub.dataset import Examples, InputExample
+from transferhub.dataset import InputExample
 from transferhub.dataset.examples import where
-from transferhub.report.html import Confusion, Mistake
+from transferhub.engine.run_state import RunState
+from transferhub.engine.training import Training
+from transferhub.metrics import ConfusionMatrix
+from transferhub.report.html import Confusion, Mistake, Report, write_report
+
+if TYPE_CHECKING:
+    from transferhub.task.base_task import BaseTask
 
 WORST = 20
 
@@ -61,57 +68,100 @@ def peak_rss_mb() -> int:
     return peak // (1 << 20) if sys.platform == "darwin" else peak // (1 << 10)
 
 
-def write_predictions(
-    path: Path,
-    examples: Sequence[InputExample],
-    label_names: Sequence[str],
-    ids: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float32],
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class ScoredSplit:
+    """A split with what the best model says of it.
+
+    Args:
+        name: ``dev`` or ``test``.
+        examples: The rows.
+        ids: Their label ids, int64 ``[rows]``.
+        probabilities: Float32 ``[rows, classes]``.
+        state: Loss and scores.
+    """
+
+    name: str
+    examples: Sequence[InputExample]
+    ids: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    state: RunState
+
+
+def write_predictions(path: Path, split: ScoredSplit, label_names: Sequence[str]) -> None:
     """Write a split's rows with label, prediction and probabilities as csv."""
-    pairs = any(example.text_b is not None for example in examples)
+    pairs = any(example.text_b is not None for example in split.examples)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["text", *(["text_pair"] if pairs else []), "label", "predicted", *label_names])
-    for example, label, values in zip(examples, ids, probabilities, strict=True):
+    for example, label, values in zip(split.examples, split.ids, split.probabilities, strict=True):
         texts = [example.text_a, *([example.text_b] if pairs else [])]
-        writer.writerow(
-            [*texts, label_names[label], label_names[values.argmax()], *(f"{value:.6f}" for value in values)]
-        )
+        numbers = (f"{value:.6f}" for value in values)
+        writer.writerow([*texts, label_names[label], label_names[values.argmax()], *numbers])
     atomic.write_text(path, table.getvalue())
 
 
-def confusion(
-    split: str, label_names: Sequence[str], ids: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]
-) -> Confusion:
-    """Counts of (true, predicted) labels."""
-    counts = np.zeros((len(label_names), len(label_names)), np.int64)
-    np.add.at(counts, (ids, probabilities.argmax(axis=1)), 1)
-    return Confusion(split, label_names, counts.tolist())
+def write_page(
+    task: "BaseTask",
+    training: Training,
+    result: RunResult,
+    scored: Sequence[ScoredSplit],
+    settings: Mapping[str, Any],
+    seconds: float,
+) -> None:
+    """Write the run's ``report.html``."""
+    dataset, plan, steps = task.dataset, training.plan, _sampled(training.total_steps)
+    assert dataset is not None
+    counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
+    metric = task.metrics[0]
+    report = Report(
+        title=f"{task.module_name} on {dataset.base_path or type(dataset).__name__}",
+        subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {result.checkpoint_dir}",
+        headline=[(f"{metric} on {s.name}", f"{100 * s.state.run_scores[metric]:.1f} %") for s in scored],
+        summary=[
+            ("rows", counts),
+            ("labels", ", ".join(task.labels)),
+            ("best step", f"{result.best_step} of {result.steps}"),
+            ("speed", f"{result.examples_per_second} examples a second in training steps, {result.precision}"),
+            ("time", f"{seconds:.0f} s since this start"),
+            ("memory", f"{result.peak_rss_mb} MB at most"),
+            ("best model", result.best_model),
+        ],
+        curves=training.progress.curves,
+        rates={group.name: [(step, group.rate(step)) for step in steps] for group in plan.groups},
+        plan=str(plan),
+        confusions=[_confusion(split, task.labels) for split in scored],
+        mistakes=_worst_mistakes(scored[0], task.labels) if scored else [],
+        mistakes_split=scored[0].name if scored else "",
+        settings={name: value for name, value in settings.items() if name != "modules"},
+    )
+    write_report(Path(result.report), report)
 
 
-def worst_mistakes(
-    examples: Sequence[InputExample],
-    label_names: Sequence[str],
-    ids: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float32],
-) -> list[Mistake]:
+def _confusion(split: ScoredSplit, label_names: Sequence[str]) -> Confusion:
+    matrix = ConfusionMatrix(len(label_names))
+    matrix.update(split.ids, split.probabilities.argmax(axis=1))
+    return Confusion(split.name, label_names, matrix.counts.tolist())
+
+
+def _worst_mistakes(split: ScoredSplit, label_names: Sequence[str]) -> list[Mistake]:
     """The wrongly predicted rows of which the model was most sure."""
-    predicted = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != ids)
-    order = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:WORST]
+    predicted = split.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != split.ids)
+    sure = split.probabilities[wrong, predicted[wrong]]
     mistakes = []
-    for row in order.tolist():
-        example = examples[row]
-        text = example.text_a if example.text_b is None else f"{example.text_a} ‖ {example.text_b}"
-        place = where(examples, row, "row ") if isinstance(examples, Examples) else f"row {row}"
+    for row in wrong[np.argsort(-sure, kind="stable")][:WORST].tolist():
+        example, chosen = split.examples[row], int(predicted[row])
         mistakes.append(
             Mistake(
-                label_names[ids[row]],
-                label_names[predicted[row]],
-                float(probabilities[row, predicted[row]]),
-                text[:400],
-                place,
+                label_names[split.ids[row]],
+                label_names[chosen],
+                float(split.probabilities[row, chosen]),
+                (example.text_a if example.text_b is None else f"{example.text_a} ‖ {example.text_b}")[:400],
+                where(split.examples, row, split.name),
             )
         )
     return mistakes
+
+
+def _sampled(total: int) -> list[int]:
+    return sorted({*range(0, total, max(1, total // 200)), total - 1})

@@ -1,0 +1,1 @@
+"""1.x's import paths ``hub.common.{logger,dir}``."""

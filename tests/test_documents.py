@@ -69,6 +69,12 @@ def test_makefile_targets_of_the_readme_exist():
 
 def test_no_committed_file_names_a_registry_or_a_machines_path():
     words = ["/" + "work/", "/" + "root/", "pypi" + ".org", "pythonhosted" + ".org"]
-    for path in [*PAGES, *ROOT.glob("src/**/*.py"), *ROOT.glob("bench/*.py"), ROOT / "Makefile", ROOT / "constraints.txt"]:
+    for path in [
+        *PAGES,
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("bench/*.py"),
+        ROOT / "Makefile",
+        ROOT / "constraints.txt",
+    ]:
         text = path.read_text(encoding="utf-8")
         assert not [word for word in words if word in text], path

@@ -105,7 +105,7 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(finetune, capsys):
 def test_from_scratch_is_said_in_the_settings(finetune, capsys):
     assert finetune() == 0
     assert finetune("--from-scratch") == 2
-    assert "modules: " in capsys.readouterr().err
+    assert "modules.module: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

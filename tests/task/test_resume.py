@@ -121,7 +121,7 @@ def test_only_intervals_may_differ(make_task, in_tmp):
 def test_changed_rows_are_another_run(make_task, in_tmp, review_files):
     run(make_task, "run", crash_at=5)
     review_files["train"].write_text(review_files["train"].read_text() + "good,positive\n")
-    with pytest.raises(RunError, match="data: "):
+    with pytest.raises(RunError, match=r"data\.train: '64 rows, sha256 \w+' there, '65 rows"):
         run(make_task, "run")
 
 

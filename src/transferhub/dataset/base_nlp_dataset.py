@@ -119,6 +119,9 @@ class BaseNLPDataset(BaseDataset):
         return known[width]
 
 
+TextClassificationDataset = BaseNLPDataset  # 1.8's name for this form of it
+
+
 def _read_labels(path: Path) -> list[str]:
     if not path.is_file():
         raise DataError(f"there is no label file {path}", expected="a label name a line")

@@ -85,13 +85,15 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
     load_values(folder / "model.safetensors", network)
     state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     parameters = dict(network.named_parameters())
+    fused = any(group.get("fused") for group in optimizer.param_groups)
     values: dict[str, Any] = {**load_file(folder / "optimizer.safetensors"), **state.pop("optimizer")}
     optimizer.state.clear()
     for key, value in values.items():
         name, _, slot = key.rpartition("/")
         parameter = parameters[name]
         if isinstance(value, Tensor):
-            value = value.to(parameter.device if value.dim() else value.device).clone()
+            # Counts of steps stay on the CPU, except for fused optimisers.
+            value = value.to(parameter.device if fused or value.dim() else "cpu", copy=True)
         optimizer.state[parameter][slot] = value
     return state
 

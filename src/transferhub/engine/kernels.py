@@ -140,6 +140,13 @@ def _attention(
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot products ``[B, heads, L, D]`` → ``[B, L, heads, D]`` (Vaswani et al. 2017, eq. 1)."""
+    if query.device.type != "cpu":
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        result: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+        return result
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     scores = torch.matmul(query * scale, key.transpose(-1, -2))
     if attention_mask is not None:

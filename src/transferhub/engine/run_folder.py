@@ -7,7 +7,7 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ MACHINE = ("torch", "transformers", "threads", "device")
 class RunFolder:
     """An open run: locked until `close`, so that no other process writes into it.
 
-    ``record`` is what ``run.json`` holds: ``status`` (``running`` or ``finished``), ``settings`` (what determines the
-    outcome), ``environment``, ``precision``, ``result``.
+    ``record`` is what ``run.json`` holds: ``status`` (``running`` or ``finished``), ``program`` (which command or
+    script started it), ``settings`` (what determines the outcome), ``environment``, ``precision``, ``result``.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any], program: str = ""
+    ) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(path / "run.lock")
@@ -40,6 +42,7 @@ class RunFolder:
             self.resumed = record is not None
             self.record: dict[str, Any] = record or {
                 "status": "running",
+                "program": program,
                 "settings": dict(settings),
                 "environment": dict(environment),
                 "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -88,6 +91,8 @@ def open_run(
 ) -> RunFolder:
     """Open the folder of a run: the named one; else an unfinished one of the same run here; else a new one.
 
+    The same run has the same settings and was started by the same program.
+
     Args:
         named: ``checkpoint_dir``, or None.
         settings: What determines the outcome.
@@ -100,17 +105,18 @@ def open_run(
     if named is not None:
         if overwrite:
             _remove(Path(named), settings, environment)
-        return RunFolder(Path(named), settings, environment)
+        return RunFolder(Path(named), settings, environment, program())
     for path in sorted(Path().glob("ckpt_*"), reverse=True):
         record = read_record(path)
-        if record and record["status"] != "finished" and record["settings"] == dict(settings):
+        same = record and record["program"] == program() and record["settings"] == dict(settings)
+        if record and same and record["status"] != "finished":
             try:
                 folder = RunFolder(path, settings, environment)
             except RunError:  # another process is at it
                 continue
             logger.info("Going on with the unfinished run in %s (name a checkpoint_dir to start another)", path)
             return folder
-    return RunFolder(_new_path(), settings, environment)
+    return RunFolder(_new_path(), settings, environment, program())
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
@@ -138,8 +144,8 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
-def script() -> str:
-    """The program that runs: the same command finds its unfinished run again."""
+def program() -> str:
+    """What runs: a command's name, or a script's with a digest of its text. The same finds its unfinished run again."""
     name = Path(sys.argv[0] or "python")
     return (
         name.name
@@ -161,16 +167,25 @@ def _new_path() -> Path:
 
 
 def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    there, now = dict(_flat(old)), dict(_flat(new))
     rows = [
-        f"    {name}: {old.get(name)!r} there, {new.get(name)!r} now"
-        for name in {**old, **new}
-        if old.get(name) != new.get(name)
+        f"    {name}: {there.get(name)!r} there, {now.get(name)!r} now"
+        for name in {**there, **now}
+        if there.get(name) != now.get(name)
     ]
     if rows:
         raise RunError(
             f"{path} belongs to a run with other settings:\n" + "\n".join(rows),
             fix="give the same settings to go on with it, another checkpoint_dir, or --overwrite (overwrite=True)",
         )
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
 
 
 def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

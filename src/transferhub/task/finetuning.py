@@ -15,7 +15,7 @@ from transferhub.engine.evaluation import Collected, evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.precision import choose
-from transferhub.engine.run_folder import RunFolder, environment, open_run, script
+from transferhub.engine.run_folder import RunFolder, environment, open_run
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import Splits, Training, say_evaluation
 from transferhub.errors import ConfigError
@@ -59,7 +59,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test") if len(dataset.test_examples) else None
-    settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset), "script": script()}
+    settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset)}
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
     try:
         task.run_path = folder.path
@@ -187,7 +187,8 @@ def _score(task: "BaseTask", network: Network, name: str, columns: Columns | Non
 
 
 def _fingerprints(dataset: BaseDataset) -> dict[str, str]:
-    return {split: fingerprint(dataset.get_examples(split)) for split in ("train", "dev", "test")}
+    splits = {split: dataset.get_examples(split) for split in ("train", "dev", "test")}
+    return {split: f"{len(rows)} rows, sha256 {fingerprint(rows)[:16]}" for split, rows in splits.items()}
 
 
 def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:

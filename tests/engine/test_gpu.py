@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_on_the_gpu_learns_and_its_model_predicts_the_same_on_the_cpu(make_task, in_tmp, precision):
+    task = make_task(checkpoint_dir="run", num_epoch=6, precision=precision, use_cuda=True)
+    assert task.finetune_and_eval().test["acc"] > 0.8
+    here = task.predict(["the room was good", "awful food"]).probabilities
+    there = make_task(checkpoint_dir="run", use_cuda=False).predict(["the room was good", "awful food"]).probabilities
+    assert here == pytest.approx(there, abs=1e-4)
+
+
+def test_a_stopped_run_goes_on_on_the_gpu(make_task, in_tmp):
+    class Crash(BaseException):
+        pass
+
+    def crash(task, states):
+        if task.current_step == 8:
+            raise Crash
+
+    task = make_task(checkpoint_dir="run", save_ckpt_interval=3, use_cuda=True)
+    task.add_hook("run_step", "crash", crash)
+    with pytest.raises(Crash):
+        task.finetune_and_eval()
+    assert make_task(checkpoint_dir="run", save_ckpt_interval=3, use_cuda=True).finetune_and_eval().steps == 16

@@ -16,6 +16,8 @@ class BaseDataset:
     ``train_examples``, ``dev_examples``, ``test_examples`` and ``predict_examples`` are sequences of `InputExample`
     that may be assigned; a reader looks at them when it is asked for batches.
 
+    ``name`` is what reports call it.
+
     Args:
         base_path: The folder of the files, for messages.
         label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
@@ -23,6 +25,7 @@ class BaseDataset:
 
     def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
         self.base_path = base_path
+        self.name = type(self).__name__
         self._label_list = None if label_list is None else [str(label) for label in label_list]
         self.train_examples: Sequence[InputExample] = []
         self.dev_examples: Sequence[InputExample] = []

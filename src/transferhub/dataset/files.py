@@ -63,6 +63,7 @@ def load(
             be guessed, one label only.
     """
     dataset = BaseDataset(str(Path(train).parent) if train else None, label_list)
+    dataset.name = str(train or dev or test)
     for phase, path in (("train", train), ("dev", dev), ("test", test)):
         if path:
             rows = read_examples(Path(path), text=text, text_pair=text_pair, label=label, labelled=True)

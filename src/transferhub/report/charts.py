@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 240, 62, 34, 14, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 250, 62, 34, 28, 12
 COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed")
 
 Point = tuple[float, float]
@@ -61,6 +61,6 @@ def line_chart(lines: Sequence[Line]) -> str:
                     f"<title>{escape(line.name)} step {point[0]:.0f}: {point[1]:.5g}</title></circle>"
                 )
         parts.append(
-            f'<text x="{LEFT + 8 + 110 * number}" y="{TOP + 4}" fill="{colour}" class="key">{escape(line.name)}</text>'
+            f'<text x="{LEFT + 110 * number}" y="13" style="fill:{colour}" class="key">{escape(line.name)}</text>'
         )
     return "".join([*parts, "</svg>"])

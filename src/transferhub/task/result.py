@@ -114,7 +114,7 @@ def write_page(
     counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
     metric = task.metrics[0]
     report = Report(
-        title=f"{task.module_name} on {dataset.base_path or type(dataset).__name__}",
+        title=f"{task.module_name} on {dataset.name}",
         subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {result.checkpoint_dir}",
         headline=[(f"{metric} on {s.name}", f"{100 * s.state.run_scores[metric]:.1f} %") for s in scored],
         summary=[

@@ -30,7 +30,7 @@ check: $(READY) ## Format, lint, types, the order of the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Side by side with the Hugging Face Trainer (needs the data sets of bench/README.md)
+bench: $(READY) ## Side by side with the Hugging Face Trainer (needs TRANSFERHUB_DATASETS)
 	$(BIN)/python bench/finetune.py
 
 docs: $(READY) ## Check that the documents' links and code blocks are right

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from transferhub import atomic
@@ -36,7 +38,7 @@ def test_an_error_inside_leaves_the_old_folder_whole(tmp_path):
 def test_a_crash_between_the_two_renames_is_recovered_from(tmp_path):
     fill(tmp_path / "x", "one")
     (tmp_path / "x").rename(tmp_path / ".x.old")
-    (tmp_path / ".x.part").mkdir()
+    (tmp_path / ".x.7-7.part").mkdir()
     atomic.recover(tmp_path / "x")
     assert (tmp_path / "x" / "a.txt").read_text() == "one"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
@@ -55,6 +57,16 @@ def test_damage_is_named(tmp_path, spoil, said):
     fill(tmp_path / "x", "one")
     spoil(tmp_path / "x")
     assert said in atomic.damage(tmp_path / "x")
+
+
+def test_two_writers_of_one_folder_do_not_meet(tmp_path):
+    with atomic.whole_folder(tmp_path / "x", replace=False) as first:
+        (first / "a.txt").write_text("first")
+        (tmp_path / f".x.{os.getpid() + 1}-1.part").mkdir()  # another process is at it
+        fill(tmp_path / "y", "other")
+        (tmp_path / "y").rename(tmp_path / "x")  # and is done before
+    assert (tmp_path / "x" / "a.txt").read_text() == "other"
+    assert (tmp_path / f".x.{os.getpid() + 1}-1.part").is_dir()
 
 
 def test_only_files_with_the_given_ending_are_looked_at(tmp_path):

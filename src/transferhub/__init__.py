@@ -25,7 +25,7 @@ _WHERE = {
     "load": "task.saved_model",
     "logger": "log",
 }
-_ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors")
+_ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors", "finetune", "common")
 
 __all__ = [
     "AdamWeightDecayStrategy",

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,35 +38,45 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def whole_folder(final: Path) -> Iterator[Path]:
+def whole_folder(final: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a folder to fill; when the block ends well it takes the place of `final`, else it is removed.
 
-    A crash between the two renames leaves the old folder as ``<name>.old``; `recover` puts it back.
+    Where two processes write the same `final`, each fills a folder of its own. A crash between the two renames leaves
+    the old folder as ``.<name>.old``; `recover` puts it back.
+
+    Args:
+        final: Where the folder is to be.
+        replace: False: if `final` is there by then, it stays, and what was filled is dropped.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    part, old = _beside(final, "part"), _beside(final, "old")
+    part, old = final.with_name(f".{final.name}.{os.getpid()}-{threading.get_ident()}.part"), _old(final)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
         yield part
         _seal(part)
-    except BaseException:
+        if replace and final.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(final, old)
+        try:
+            os.rename(part, final)
+        except OSError:
+            if replace or not final.exists():
+                raise
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise
-    if final.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(final, old)
-    os.rename(part, final)
     _sync_folder(final.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def recover(final: Path) -> None:
-    """Undo what a crash inside `whole_folder` left: the old folder back in its place, half-written ones gone."""
-    part, old = _beside(final, "part"), _beside(final, "old")
-    if old.exists() and not final.exists():
-        os.rename(old, final)
-    for left in (part, old):
+    """Undo what a crash inside `whole_folder` left: the old folder back in its place, half-written ones gone.
+
+    Only for whoever owns `final`: a folder that another process is filling would be taken from under it.
+    """
+    if _old(final).exists() and not final.exists():
+        os.rename(_old(final), final)
+    for left in (*final.parent.glob(f".{final.name}.*.part"), _old(final)):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -99,8 +110,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _beside(final: Path, suffix: str) -> Path:
-    return final.with_name(f".{final.name}.{suffix}")
+def _old(final: Path) -> Path:
+    return final.with_name(f".{final.name}.old")
 
 
 def _seal(folder: Path) -> None:

@@ -5,6 +5,8 @@ import torch
 
 import transferhub as hub
 from transferhub import atomic
+from transferhub.errors import ConfigError
+from transferhub.strategy import Group, Plan, Strategy
 
 STRATEGIES = {
     "default": lambda: hub.DefaultStrategy(learning_rate=2e-3),
@@ -17,6 +19,42 @@ STRATEGIES = {
     "adamw noam": lambda: hub.AdamWeightDecayStrategy(learning_rate=5e-3, lr_scheduler="noam_decay"),
     "adamw sgd": lambda: hub.AdamWeightDecayStrategy(learning_rate=0.5, optimizer_name="sgd"),
 }
+
+
+class HeadOnly(Strategy):
+    """Freezes the encoder by its Plan."""
+
+    optimizer_name = "adamw"
+
+    def plan(self, parameters, total_steps):
+        head = [p for p in parameters if p.role == "head"]
+        names = tuple(p.name for p in head)
+        group = Group("head", names, sum(p.size for p in head), (0, 0), lambda step: 0.01, 0.01, 0.0)
+        return Plan("HeadOnly", "adamw", (group,), tuple(p.name for p in parameters if p.role != "head"), total_steps)
+
+
+STRATEGIES["frozen by the plan"] = HeadOnly
+
+
+def test_what_a_plan_freezes_is_in_eval_mode_and_bit_equal_at_the_end(make_task, in_tmp):
+    task, modes = make_task(strategy=HeadOnly(), checkpoint_dir="run"), []
+    before = {name: value.clone() for name, value in task.build_network().state_dict().items()}
+    task.add_hook(
+        "run_step", "modes", lambda task, states: modes.append([m.training for m in task.training.network.parts])
+    )
+    task.finetune_and_eval()
+    assert modes == [[False, True]] * 16
+    after = task.best_network().state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if ".classifier." not in name)
+
+
+def test_a_plan_that_forgets_a_parameter_is_refused(make_task, in_tmp):
+    class Forgetful(HeadOnly):
+        def plan(self, parameters, total_steps):
+            return super().plan(parameters[1:], total_steps)
+
+    with pytest.raises(ConfigError, match="not complete and disjoint"):
+        make_task(strategy=Forgetful(), checkpoint_dir="run").finetune_and_eval()
 
 
 @pytest.fixture(params=STRATEGIES)

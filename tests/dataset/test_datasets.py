@@ -124,23 +124,43 @@ def test_assigned_lists_are_used_and_never_changed(folder):
     with pytest.raises(DataError, match=r"train_examples\[2\]: label 'x'"):
         dataset.label_ids("train")
     dataset.train_examples = mine[:2] * 20
-    dataset.split_off_dev(seed=1)
+    split = dataset.with_dev(seed=1)
     assert mine == copy
-    assert len(dataset.train_examples) == 36
+    assert (len(dataset.train_examples), len(dataset.dev_examples)) == (40, 0), "the data set itself stays as it is"
+    assert (len(split.train_examples), len(split.dev_examples)) == (36, 4)
 
 
 def test_a_tenth_is_split_off_stratified_and_from_the_seed():
-    def split(seed):
-        dataset = BaseDataset(label_list=["a", "b"])
-        dataset.train_examples = [InputExample(i, str(i), None, "a" if i % 4 else "b") for i in range(200)]
-        dataset.split_off_dev(seed)
-        return [example.text_a for example in dataset.dev_examples], dataset
+    dataset = BaseDataset(label_list=["a", "b"])
+    dataset.train_examples = [InputExample(i, str(i), None, "a" if i % 4 else "b") for i in range(200)]
 
-    first, dataset = split(1)
-    assert [example.label for example in dataset.dev_examples].count("b") == 5
-    assert len(first) == 20
-    assert not {example.text_a for example in dataset.train_examples} & set(first)
-    assert split(1)[0] == first != split(2)[0]
+    def held(seed):
+        split = dataset.with_dev(seed)
+        dev = [example.text_a for example in split.dev_examples]
+        assert [example.label for example in split.dev_examples].count("b") == 5
+        assert len(dev) == 20
+        assert not {example.text_a for example in split.train_examples} & set(dev)
+        return dev
+
+    assert held(1) == held(1) != held(2)
+    assert dataset.with_dev(1).with_dev(2).dev_examples == dataset.with_dev(1).dev_examples
+
+
+def test_many_labels_of_few_rows_still_give_a_tenth():
+    dataset = BaseDataset()
+    dataset.train_examples = [InputExample(i, str(i), None, f"label {i % 77}") for i in range(77 * 4)]
+    split = dataset.with_dev(0)
+    assert len(split.dev_examples) == 31
+    assert len({example.label for example in split.dev_examples}) == 31
+    assert split.label_list == dataset.label_list
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_rows_to_split_are_refused(count):
+    dataset = BaseDataset(label_list=["a", "b"])
+    dataset.train_examples = [InputExample(0, "x", None, "a")] * count
+    with pytest.raises(DataError, match="too few to split"):
+        dataset.with_dev(0)
 
 
 def test_rows_are_made_when_looked_at_and_sliced_like_a_list():
@@ -160,6 +180,21 @@ def test_load_guesses_columns_from_the_header_and_says_so(tmp_path, lines):
     assert any("r.csv: 2 rows, columns text=Review, label=Sentiment" in line for line in lines)
 
 
+def test_a_named_text_column_is_not_joined_by_a_guessed_second_one(tmp_path):
+    path = write(tmp_path / "r.csv", "question,answer,label\na,b,1\nc,d,0\n")
+    assert hub.dataset.load(path).train_examples[0].text_b == "b"
+    assert hub.dataset.load(path, text="question").train_examples[0].text_b is None
+
+
+def test_blank_lines_are_said_and_in_one_column_are_rows(tmp_path, lines):
+    write(tmp_path / "two.tsv", "a\t1\n\nb\t0\n\n")
+    assert len(BaseNLPDataset(tmp_path, train_file="two.tsv").train_examples) == 2
+    assert any("two.tsv: 1 blank lines before line 3 are no rows" in line for line in lines)
+    write(tmp_path / "one.tsv", "first\n\nthird\n\n")
+    rows = BaseNLPDataset(tmp_path, train_file="two.tsv", predict_file="one.tsv").predict_examples
+    assert [row.text_a for row in rows] == ["first", "", "third"]
+
+
 def test_load_takes_columns_by_name_and_pairs(tmp_path):
     path = write(tmp_path / "r.tsv", "q1\tq2\tsame\na\tb\t1\nc\td\t0\n")
     rows = hub.dataset.load(path, text="q1", text_pair="q2", label="same").train_examples
@@ -170,6 +205,7 @@ def test_load_takes_columns_by_name_and_pairs(tmp_path):
     ("text", "arguments", "said"),
     [
         ("", {}, "is empty"),
+        (",\ntext,label\na,1\n", {}, "cannot tell which column is the text"),
         ("text,label\n", {}, "header and no rows"),
         ("text,label\na,1\nb\n", {}, r"r\.csv:3: 1 columns"),
         ("foo,bar\na,1\nb,0\n", {}, "cannot tell which column is the text"),

@@ -37,12 +37,15 @@ def test_bf16_gradients_reach_fp32_masters_and_values_come_back(network):
 
 def test_small_updates_are_not_lost_in_bf16(network):
     working = precision.Working(network, "bf16")
-    with torch.no_grad():
-        before = network[0].weight.clone()
-        for _ in range(100):
-            network[0].weight.add_(1e-5)
-            working.publish()
-    torch.testing.assert_close(network[0].weight, before + 1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-5)
+    before = network[2].bias.detach().clone()
+    for _ in range(100):  # each step is far below what bf16 can add to a value of this size
+        working.network(torch.ones(1, 6).bfloat16()).float().sum().backward()
+        working.collect_gradients()
+        optimizer.step()
+        working.forget_gradients()
+        working.publish()
+    torch.testing.assert_close(network[2].bias, before - 1e-3, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(1.0, 0.5, "bf16"), (1.0, 0.9, "fp32"), (1.0, 2.0, "fp32")])

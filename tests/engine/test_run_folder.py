@@ -82,6 +82,26 @@ def test_a_second_process_is_refused_and_told_who_the_first_is(in_tmp):
     assert not (in_tmp / "run" / "owner.json").exists()
 
 
+def test_a_broken_folder_beside_does_not_stop_a_new_run(in_tmp, lines):
+    for name, text in (("ckpt_1", ""), ("ckpt_2", "{}"), ("ckpt_3", '{"status": "running"}')):
+        (in_tmp / name).mkdir()
+        (in_tmp / name / "run.json").write_text(text)
+    folder = open_run(None, {"seed": 1}, MACHINE)
+    folder.close()
+    assert len([line for line in lines if "it is passed over" in line]) == 3
+
+
+def test_overwrite_goes_on_with_its_own_unfinished_run(in_tmp):
+    open_run("run", {"seed": 1}, MACHINE).close()
+    folder = open_run("run", {"seed": 1}, MACHINE, overwrite=True)
+    assert folder.resumed
+    folder.save(status="finished", result={})
+    folder.close()
+    folder = open_run("run", {"seed": 1}, MACHINE, overwrite=True)
+    assert not folder.resumed
+    folder.close()
+
+
 def test_a_record_that_cannot_be_read_is_said(in_tmp):
     (in_tmp / "run").mkdir()
     (in_tmp / "run" / "run.json").write_text("{")

@@ -69,6 +69,27 @@ def test_a_known_name_that_cannot_be_fetched_lists_the_ways_in():
     assert not (paths.modules() / "ernie").exists()
 
 
+@pytest.mark.parametrize("name", ["", "..", ".", "a/b", "../x", "hf:../x"])
+def test_a_name_that_is_no_name_is_refused_and_removes_nothing(tiny, name):
+    store.install("ernie", origin=str(tiny))
+    for change in (lambda: store.install(name, origin=str(tiny)), lambda: store.uninstall(name)):
+        with pytest.raises(ModuleError, match="cannot be a module's name"):
+            change()
+    assert (paths.modules() / "ernie" / "config.json").is_file()
+
+
+def test_code_that_comes_with_a_model_is_never_run(tiny, tmp_path):
+    for path in tiny.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    auto = {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "evil", "auto_map": auto}))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(ModuleError, match="code that comes with a model is never run"):
+        hub.Module(directory=tmp_path).context()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_install_from_something_that_is_not_there():
     with pytest.raises(ModuleError, match="cannot install ernie from 'zh-mini'"):
         store.install("ernie", origin="zh-mini")

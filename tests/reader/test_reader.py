@@ -57,14 +57,19 @@ def test_texts_and_pairs_do_not_mix(reader):
         reader.encode(["good", ["a", "b"]])
 
 
-def test_a_second_time_comes_from_the_disk_cache(reader, monkeypatch):
-    first = reader.encode(["the room was good"])
+def test_a_split_comes_from_the_disk_cache_the_second_time(reader, monkeypatch):
+    first = reader.columns("train")
     monkeypatch.setattr(reader, "_tokenise", None)
-    second = reader.encode(["the room was good"], labels=[1])
+    second = reader.columns("train")
     assert np.array_equal(first.ragged["input_ids"], second.ragged["input_ids"])
     assert isinstance(second.ragged["input_ids"], np.memmap)
-    assert second.labels.tolist() == [1]
+    assert second.labels.tolist() == [1, 0]
     assert len(list((paths.cache() / "columns").iterdir())) == 1
+
+
+def test_texts_to_predict_are_not_kept_on_disk(reader):
+    reader.encode(["the room was good"])
+    assert not paths.cache().exists()
 
 
 def test_another_length_or_tokenizer_is_another_cache_entry(reader, tiny):
@@ -88,11 +93,37 @@ def test_the_older_spelling_of_the_length_is_accepted(tiny):
     assert ClassifyReader(vocab_path=str(tiny / "vocab.txt"), max_seq_length=24).max_seq_len == 24
 
 
-def test_a_vocabulary_alone_is_wordpiece(tiny, tmp_path):
-    (tmp_path / "vocab.txt").write_text((tiny / "vocab.txt").read_text())
-    reader = ClassifyReader(vocab_path=tmp_path / "vocab.txt", max_seq_len=16)
+@pytest.mark.parametrize("name", ["vocab.txt", "words.txt"])
+def test_a_vocabulary_alone_is_wordpiece(tiny, tmp_path, name):
+    (tmp_path / name).write_text((tiny / "vocab.txt").read_text())
+    reader = ClassifyReader(vocab_path=tmp_path / name, max_seq_len=16)
     ids = reader.encode(["The Rooms"]).batch([0], reader.pad)["input_ids"][0]
     assert reader.tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", "the", "room", "##s", "[SEP]"]
+
+
+def test_a_vocabulary_of_ones_own_beside_a_module_is_the_one_that_is_read(tiny, tmp_path):
+    for path in tiny.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "small.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nroom\n")
+    reader = ClassifyReader(vocab_path=tmp_path / "small.txt", max_seq_len=16)
+    assert len(reader.tokenizer) == 6
+
+
+def test_case_is_kept_where_asked_and_in_the_saved_tokenizer(tmp_path):
+    (tmp_path / "words.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nRoom\nroom\n")
+    reader = ClassifyReader(vocab_path=tmp_path / "words.txt", max_seq_len=16, do_lower_case=False)
+    reader.save_tokenizer(tmp_path / "saved")
+    again = ClassifyReader(vocab_path=tmp_path / "saved" / "vocab.txt", max_seq_len=16)
+    for one in (reader, again):
+        assert one.encode(["Room room"]).ragged["input_ids"].tolist() == [2, 5, 6, 3]
+    assert str(tmp_path) not in (tmp_path / "saved" / "tokenizer_config.json").read_text()
+
+
+def test_a_module_without_a_vocabulary_file_is_read_by_the_tokenizer_beside(tiny, tmp_path):
+    for path in tiny.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    reader = ClassifyReader(vocab_path=tmp_path / "vocab.txt", max_seq_len=16)
+    assert reader.encode(["the room"]).lengths.tolist() == [4]
 
 
 @pytest.mark.parametrize(

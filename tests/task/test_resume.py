@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(make_task, in_t
 def test_a_half_written_checkpoint_and_best_model_are_cleared_away(make_task, in_tmp):
     run(make_task, "quiet")
     run(make_task, "stopped", crash_at=11)
-    (in_tmp / "stopped" / ".step_12.part").mkdir()
+    (in_tmp / "stopped" / ".step_12.7-7.part").mkdir()
     (in_tmp / "stopped" / "best_model").rename(in_tmp / "stopped" / ".best_model.old")
     run(make_task, "stopped")
     assert bits(in_tmp / "stopped") == bits(in_tmp / "quiet")

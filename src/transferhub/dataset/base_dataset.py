@@ -1,11 +1,11 @@
 """The splits of a data set, and its labels."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 from transferhub.dataset.examples import Examples, InputExample, where
 from transferhub.errors import ConfigError, DataError
-from transferhub.log import logger
 
 PHASES = ("train", "dev", "test", "predict")
 
@@ -106,36 +106,36 @@ class BaseDataset:
             ids.append(index[label])
         return ids
 
-    def split_off_dev(self, seed: int, proportion: float = 0.1) -> None:
-        """Move a tenth of the training rows to ``dev_examples``, the same share of each label, drawn from the seed.
+    def with_dev(self, seed: int, proportion: float = 0.1) -> "BaseDataset":
+        """This data set if it has dev rows; else a copy in which a tenth of the training rows are the dev rows.
+
+        The same share of each label is taken (largest remainders decide where it is no whole number), drawn from the
+        seed alone; this data set stays as it is.
 
         Raises:
             DataError: Too few rows to leave one for training and one for dev.
         """
+        if len(self.dev_examples):
+            return self
         import numpy as np
 
         ids = np.array(self.label_ids("train"))
-        random = np.random.default_rng(seed)
-        chosen: list[int] = []
-        for label in range(self.num_labels):
-            rows = random.permutation(np.flatnonzero(ids == label))
-            chosen += rows[: round(len(rows) * proportion)].tolist()
-        if not chosen and len(ids) > 1:
-            chosen = [int(random.integers(len(ids)))]
-        if not chosen:
+        if len(ids) < 2:
             raise DataError(
                 f"{len(ids)} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
             )
-        train = self.train_examples
-        held = set(chosen)
-        kept = [row for row in range(len(ids)) if row not in held]
-        self.train_examples, self.dev_examples = _take(train, kept), _take(train, sorted(chosen))
-        logger.info(
-            "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
-            len(chosen),
-            len(ids),
-            seed,
-        )
+        random = np.random.default_rng(seed)
+        shares = np.bincount(ids, minlength=self.num_labels) * proportion
+        counts = np.floor(shares).astype(int)
+        missing = max(1, round(len(ids) * proportion)) - int(counts.sum())
+        order = random.permutation(len(counts))
+        counts[order[np.argsort(-(shares - counts)[order], kind="stable")][:missing]] += 1
+        held = np.sort(np.concatenate([random.permutation(np.flatnonzero(ids == c))[:n] for c, n in enumerate(counts)]))
+        split = copy.copy(self)
+        split._label_list = self.label_list
+        split.dev_examples = _take(self.train_examples, held.tolist())
+        split.train_examples = _take(self.train_examples, np.setdiff1d(np.arange(len(ids)), held).tolist())
+        return split
 
 
 def _take(examples: Sequence[InputExample], rows: list[int]) -> Sequence[InputExample]:

@@ -107,7 +107,7 @@ def fingerprint(examples: Sequence[InputExample]) -> str:
     digest = hashlib.sha256()
     for example in examples:
         digest.update(
-            json.dumps([example.text_a, example.text_b, example.label], ensure_ascii=False).encode(
+            json.dumps([example.text_a, example.text_b, str(example.label)], ensure_ascii=False).encode(
                 "utf-8", "surrogatepass"
             )
         )

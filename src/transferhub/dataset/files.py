@@ -78,9 +78,19 @@ def load(
 
 
 def read_examples(
-    path: Path, *, text: str | None = None, text_pair: str | None = None, label: str | None = None, labelled: bool
+    path: Path,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | None = None,
+    labelled: bool,
+    paired: bool | None = None,
 ) -> Examples:
-    """Read one file with a header line; `labelled` says whether a label column must be there."""
+    """Read one file with a header line.
+
+    `labelled` says whether a label column must be there; `paired` whether a second text must (or must not) be. None: a
+    second text is looked for where neither text column is named.
+    """
     quoted = path.suffix.lower() == ".csv"
     rows = read_rows(path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=quoted)
     header = next(rows, None)
@@ -91,7 +101,9 @@ def read_examples(
         raise DataError(f"{path} has a header and no rows", expected="a row a line")
     names = [name.strip() for name in header.cells]
     text_at = _find(path, names, text, TEXT_NAMES, "text", "--text-column")
-    pair_at = _find(path, names, text_pair, PAIR_NAMES, "second text", "--text-pair-column", needed=False)
+    looked_for = PAIR_NAMES if paired or (paired is None and text is None) else ()
+    needed = bool(paired)
+    pair_at = _find(path, names, text_pair, looked_for, "second text", "--text-pair-column", needed=needed)
     label_at = _find(path, names, label, LABEL_NAMES, "label", "--label-column", needed=labelled)
     if text_at is None:
         raise _unknown_columns(path, names, "text", "text=… (--text-column)")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from transferhub.errors import DataError
+from transferhub.log import logger
 
 csv.field_size_limit(1 << 28)
 
@@ -19,7 +20,7 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path, *, delimiter: str, quoted: bool) -> Iterator[Row]:
-    """Yield the rows of a UTF-8 file (a byte order mark is dropped); blank lines are no rows.
+    """Yield the rows of a UTF-8 file; a byte order mark is dropped, blank lines are no rows (said).
 
     Args:
         path: The file.
@@ -35,7 +36,7 @@ def read_rows(path: Path, *, delimiter: str, quoted: bool) -> Iterator[Row]:
         raise DataError(f"{path} is a folder", expected="a csv or tsv file")
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-        width = 0
+        width, blank = 0, []
         while True:
             line = reader.line_num + 1
             try:
@@ -49,9 +50,15 @@ def read_rows(path: Path, *, delimiter: str, quoted: bool) -> Iterator[Row]:
                 raise DataError(f"{path}:{line}: {error}", expected="one row of cells a line") from None
             if cells is None:
                 return
-            if not any(cells):
+            if not cells:
+                blank.append(line)
                 continue
             width = width or len(cells)
+            if blank and width == 1:  # in a file of one column an empty line between rows is an empty text
+                yield from (Row(empty, [""]) for empty in blank)
+            elif blank:
+                logger.info("%s: %d blank lines before line %d are no rows", path, len(blank), line)
+            blank = []
             if len(cells) != width:
                 raise DataError(
                     f"{path}:{line}: {len(cells)} columns, the first row has {width}: {_shown(cells)}",

@@ -57,8 +57,8 @@ class RunConfig:
             for name in ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval")
             if (value := getattr(self, name)) is not None and not (_whole(value) and value >= 1)
         ]
-        if not _whole(self.seed):
-            faults.append(f"seed={self.seed!r}: expected a whole number")
+        if not _whole(self.seed) or self.seed < 0:
+            faults.append(f"seed={self.seed!r}: expected a whole number of at least 0")
         if self.precision not in PRECISIONS:
             faults.append(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
         given: object = self.strategy

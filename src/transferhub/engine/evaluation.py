@@ -23,13 +23,20 @@ def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Mapping[str, int
 def stream(
     network: nn.Module, columns: Columns, pad: Mapping[str, int], batch_size: int, device: str
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]]]:
-    """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode."""
+    """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode.
+
+    The network's mode is afterwards as it was.
+    """
+    mode = network.training
     network.eval()
-    for rows in ordered_batches(columns.lengths, batch_size):
-        batch = tensors(columns, rows, pad, device)
-        with torch.inference_mode():
-            outputs = network(batch)
-        yield rows, batch, outputs
+    try:
+        for rows in ordered_batches(columns.lengths, batch_size):
+            batch = tensors(columns, rows, pad, device)
+            with torch.inference_mode():
+                outputs = network(batch)
+            yield rows, batch, outputs
+    finally:
+        network.train(mode)
 
 
 def evaluate(

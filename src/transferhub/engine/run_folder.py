@@ -20,7 +20,7 @@ from transferhub.version import __version__
 
 RECORD = "run.json"
 # Said when they change between two starts of a run, because bit-identity may be lost; never an error.
-MACHINE = ("torch", "transformers", "threads", "device")
+MACHINE = ("transferhub", "torch", "transformers", "threads", "device")
 
 
 class RunFolder:
@@ -97,17 +97,21 @@ def open_run(
         named: ``checkpoint_dir``, or None.
         settings: What determines the outcome.
         environment: Versions, threads, device.
-        overwrite: Remove the run in `named` first.
+        overwrite: Remove the run in `named` first, unless it is this one, unfinished.
 
     Raises:
         RunError: The folder belongs to a run with other settings (the difference is shown), or is in use.
     """
     if named is not None:
         if overwrite:
-            _remove(Path(named), settings, environment)
+            _make_room(Path(named), settings)
         return RunFolder(Path(named), settings, environment, program())
     for path in sorted(Path().glob("ckpt_*"), reverse=True):
-        record = read_record(path)
+        try:
+            record = read_record(path)
+        except RunError as error:
+            logger.warning("%s; it is passed over", error.what)
+            continue
         same = record and record["program"] == program() and record["settings"] == dict(settings)
         if record and same and record["status"] != "finished":
             try:
@@ -122,7 +126,8 @@ def open_run(
 def read_record(path: Path) -> dict[str, Any] | None:
     """What ``run.json`` of a folder holds, or None where there is none."""
     record = _read_json(path / RECORD)
-    if record is None and (path / RECORD).exists():
+    whole = record is not None and {"status", "program", "settings", "environment"} <= record.keys()
+    if not whole and (path / RECORD).exists():
         raise RunError(f"{path / RECORD} cannot be read", fix="choose another checkpoint_dir, or --overwrite this one")
     return record
 
@@ -199,14 +204,18 @@ def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
             )
 
 
-def _remove(path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+def _make_room(path: Path, settings: Mapping[str, Any]) -> None:
+    """Remove the run in a folder, unless it is this one, unfinished: the same command goes on with its own work."""
     if not path.exists():
         return
-    if not path.is_dir() or (any(path.iterdir()) and not (path / RECORD).exists()):
+    left = {"run.lock", "owner.json"}  # of a start that died before it had written anything else
+    if not path.is_dir() or (not (path / RECORD).exists() and {item.name for item in path.iterdir()} - left):
         raise RunError(f"{path} is not a run's folder: it is not overwritten", fix="choose another checkpoint_dir")
-    record = _read_json(path / RECORD)
-    if record is not None:  # open it, so that a folder in use is not taken from under another process
-        RunFolder(path, record["settings"], record["environment"]).close()
+    record = _read_json(path / RECORD) or {}
+    if record.get("settings") == dict(settings) and record.get("status") != "finished":
+        return
+    if {"settings", "environment"} <= record.keys():
+        RunFolder(path, record["settings"], record["environment"]).close()  # refuses if another process is at it
     shutil.rmtree(path)
 
 

@@ -117,6 +117,7 @@ class Training:
         self.steps_in_epoch = steps_in_epoch(len(splits.train), config.batch_size)
         self.device = config.device
         parameters = dict(network.named_parameters())
+        plan.check(list(parameters))
         for name in plan.frozen:
             parameters[name].requires_grad_(False)
         self._moving = [[parameters[name] for name in group.parameters] for group in plan.groups]
@@ -168,8 +169,8 @@ class Training:
         """The epoch that the next step belongs to, from 0."""
         return min(self.progress.step // self.steps_in_epoch, self.config.num_epoch - 1)
 
-    def fit(self) -> None:
-        """Train to the last step, evaluating and saving on the way.
+    def fit(self, follow: Callable[[], None] = lambda: None) -> None:
+        """Train to the last step, evaluating and saving on the way. `follow` is called after each step.
 
         Raises:
             TrainingError: The loss is not finite.
@@ -184,6 +185,7 @@ class Training:
         with StopRequest() as stop:
             while self.progress.step < self.total_steps:
                 self._step()
+                follow()
                 self._after_step(stop)
         if self.splits.dev is not None and not self._evaluated(self.total_steps):
             self.evaluate_dev()
@@ -213,7 +215,6 @@ class Training:
             name, score = next(iter(state.run_scores.items()))
             logger.log(EVAL, "best model saved to %s [best %s=%.5f]", self.folder / BEST, name, score)
         self.events.fire("eval_end", [state])
-        self._working.network.train()
         return state
 
     def save_checkpoint(self, *, rolling: bool = False) -> Path:
@@ -238,12 +239,15 @@ class Training:
         losses = self.objective.losses(outputs, batch)
         loss = float(losses.detach().sum())
         if not math.isfinite(loss):
-            self._refuse(step, rows, losses.detach())
+            self._refuse("loss is", step, rows, losses.detach())
         (losses.sum() / len(rows)).backward()  # type: ignore[no-untyped-call]
         self._working.collect_gradients()
+        moving = [parameter for group in self._moving for parameter in group if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in moving if parameter.grad is not None])
+        if not math.isfinite(norm):
+            self._refuse("gradients are", step, rows, losses.detach())
         if self.plan.clip_norm:
-            everything = [parameter for group in self._moving for parameter in group if parameter.grad is not None]
-            torch.nn.utils.clip_grad_norm_(everything, self.plan.clip_norm)
+            torch.nn.utils.clip_grads_with_norm_(moving, self.plan.clip_norm, norm)
         for group, options in zip(self.plan.groups, self._optimizer.param_groups, strict=True):
             options["lr"] = group.rate(step)
         self._optimizer.step()
@@ -315,22 +319,21 @@ class Training:
             atomic.write_json(folder / "best.json", {"step": self.progress.step, "scores": scores, "loss": loss})
 
     def _stop(self, stop: StopRequest) -> None:
-        path = self.save_checkpoint(rolling=True)
+        path = checkpoint.folder_of(self.folder, self.progress.step)
+        if not path.exists():  # else this step was just kept
+            self.save_checkpoint(rolling=True)
         assert stop.asked is not None
         logger.info("%s: Saving model checkpoint to %s; the same command goes on from there", stop.asked.name, path)
         raise SystemExit(0) if stop.asked.name == "SIGTERM" else KeyboardInterrupt
 
-    def _refuse(self, step: int, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
-        bad = [
-            self.splits.where(int(row))
-            for row, loss in zip(rows, losses.tolist(), strict=True)
-            if not math.isfinite(loss)
-        ]
+    def _refuse(self, what: str, step: int, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
+        finite = [math.isfinite(loss) for loss in losses.tolist()]
+        bad = [self.splits.where(int(row)) for row, good in zip(rows, finite, strict=True) if not good or all(finite)]
         saved = checkpoint.newest_first(self.folder)
         raise TrainingError(
-            f"the loss is not finite at step {step + 1} / {self.total_steps}, on {', '.join(bad[:3])}"
+            f"the {what} not finite at step {step + 1} / {self.total_steps}, on {', '.join(bad[:3])}"
             + (f" and {len(bad) - 3} more rows" if len(bad) > 3 else ""),
-            fix="lower the learning rate, or try precision='fp32'; "
+            fix="start again with a lower learning rate, in another checkpoint_dir or with --overwrite; "
             + (f"the last good checkpoint is {saved[0]}" if saved else "no checkpoint was written yet"),
         )
 

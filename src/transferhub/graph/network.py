@@ -70,11 +70,12 @@ class Network(nn.Module):
         return {name: values[name] for name in self._outputs}
 
     def train(self, mode: bool = True) -> "Network":
-        """Set training mode; frozen parts stay in eval mode (no dropout, statistics still)."""
+        """Set training mode; what is frozen whole stays in eval mode (no dropout, statistics still)."""
         super().train(mode)
-        for source, part in zip(self.sources, self.parts, strict=True):
-            if not source.trainable:
-                part.eval()
+        for module in self.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                module.eval()
         return self
 
     def described_parameters(self) -> list[Parameter]:
@@ -89,7 +90,3 @@ class Network(nn.Module):
                 found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
-
-    def part_of(self, source: Source) -> nn.Module:
-        """The module that a source built here."""
-        return self.parts[self.sources.index(source)]

@@ -7,6 +7,7 @@ An installed module is a folder ``$TRANSFERHUB_HOME/modules/<name>/`` with the f
 import importlib.util
 import json
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from transferhub.module import catalogue
 from transferhub.module.catalogue import Card, canonical
 
 RECORD = "module.json"
+NAME = re.compile(r"(hf:[\w.-]+/)?\w[\w.-]*", re.ASCII)
 # What a text module consists of; code and pickles are never taken along.
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.md", "LICENSE*")
 
@@ -96,7 +98,7 @@ def install(name: str, version: str | None = None, origin: str | None = None) ->
         _fetch(name, source, card, folder)
         _complete(folder)
         record = Installed(
-            card.name if card else name, folder, source, version or (card.revision if card else ""), "transformer"
+            card.name if card else name, folder, source, version or (card.revision if card else ""), _family(card)
         )
         _write(record, folder)
     logger.info("Successfully installed %s", name)
@@ -124,7 +126,7 @@ def _here(name: str) -> Installed | None:
                 raise ModuleError(
                     f"{folder} holds no module", expected="config.json and model.safetensors in the folder"
                 )
-            return Installed(folder.name, folder, str(folder), "", "transformer")
+            return Installed(folder.name, folder, str(folder), "", _family(None))
     card = catalogue.find(name)
     for known in {name, card.name if card else name}:
         folder = _folder(known)
@@ -196,6 +198,10 @@ def _complete(folder: Path) -> None:
         atomic.write_text(folder / "vocab.txt", "".join(token.replace("\n", "\\n") + "\n" for token in ordered))
 
 
+def _family(card: Card | None) -> str:
+    return card.family if card else "transformer"  # the family of folders with a config.json
+
+
 def _packaged(card: Card) -> Path | None:
     kind, _, rest = card.source.partition(":")
     if kind != "package":
@@ -209,6 +215,8 @@ def _packaged(card: Card) -> Path | None:
 
 
 def _folder(name: str) -> Path:
+    if not NAME.fullmatch(name):
+        raise ModuleError(f"{name!r} cannot be a module's name", expected="letters, digits, . _ - or hf:OWNER/NAME")
     return paths.modules() / canonical(name).replace("/", "--").replace(":", "--")
 
 

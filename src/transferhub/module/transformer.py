@@ -28,7 +28,13 @@ class TransformerModule(Module):
         """The architecture's configuration, as transformers reads it."""
         from transformers import AutoConfig
 
-        return AutoConfig.from_pretrained(self.directory, local_files_only=True)
+        try:
+            return AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            raise ModuleError(
+                f"{self.directory / 'config.json'} is not one that transformers knows: {str(error).splitlines()[0]}",
+                expected="an architecture of transformers; code that comes with a model is never run",
+            ) from error
 
     @property
     def max_position(self) -> int:
@@ -116,12 +122,17 @@ class EncoderSource(Source):
             if self.module.pretrained:
                 try:
                     network = AutoModel.from_pretrained(
-                        folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True
+                        folder,
+                        config=config,
+                        dtype=torch.float32,
+                        local_files_only=True,
+                        use_safetensors=True,
+                        trust_remote_code=False,
                     )
                 except (OSError, ValueError, RuntimeError) as error:
                     raise ModuleError(f"the weights in {folder} cannot be read: {error}") from error
             else:
-                network = AutoModel.from_config(config).float()
+                network = AutoModel.from_config(config, trust_remote_code=False).float()
         return Encoder(network)
 
     def depths(self, module: nn.Module) -> dict[str, int]:
@@ -232,7 +243,7 @@ class ArchitectureHeadSource(Source):
         config.label2id = {name: index for index, name in enumerate(self.labels)}
         with quietly():
             with torch.device("meta"):
-                model = getattr(transformers, self.auto_class).from_config(config)
+                model = getattr(transformers, self.auto_class).from_config(config, trust_remote_code=False)
             setattr(model, model.base_model_prefix, Socket())
             model.to_empty(device="cpu")
             with seeded(seed, "head"):

@@ -12,7 +12,7 @@ from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.reader.columns import Columns, cached
-from transferhub.reader.tokenizer import tokenizer_for
+from transferhub.reader.tokenizer import OWN_VOCABULARY, tokenizer_for
 
 CHUNK = 1000  # rows tokenised in one call
 
@@ -58,12 +58,10 @@ class ClassifyReader:
         if vocab_path is None:
             raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
         if sp_model_path or word_dict_path:
-            for path in (sp_model_path, word_dict_path):
-                if not path or not Path(path).is_file():
-                    raise ConfigError(
-                        f"sp_model_path={sp_model_path!r}, word_dict_path={word_dict_path!r}",
-                        expected="two files that exist, as ernie_tiny's getters give them, or None for both",
-                    )
+            raise ConfigError(
+                f"sp_model_path={sp_model_path!r}, word_dict_path={word_dict_path!r}: only ernie_tiny is cut that way",
+                expected="None for both, as every module here gives",
+            )
         self.vocab_path, self.dataset = str(vocab_path), dataset
         self.max_seq_len = max_seq_length or max_seq_len
         self.in_tokens = in_tokens
@@ -74,42 +72,60 @@ class ClassifyReader:
                 f"max_seq_len={self.max_seq_len}", expected=f"at least {smallest}: a token and the special ones"
             )
         self.pad = {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0}
-        self._fingerprint = self._describe()
+        self.fingerprint = self._describe()
 
     @property
     def label_map(self) -> dict[str, int]:
         """Label name → id, as the data set has it."""
         return self.dataset.label_index if self.dataset else {}
 
-    def columns(self, phase: str) -> Columns:
-        """The columns of a split, with labels except for ``predict``.
+    def columns(self, phase: str, dataset: BaseDataset | None = None) -> Columns:
+        """The columns of a split, with labels except for ``predict``; cached on disk.
+
+        Args:
+            phase: ``train``, ``dev``, ``test`` or ``predict``.
+            dataset: None: the reader's own.
 
         Raises:
             DataError: The split has no rows, or a row's label is not known.
         """
-        if self.dataset is None:
+        dataset = dataset if dataset is not None else self.dataset
+        if dataset is None:
             raise ConfigError("a reader without a data set has no splits", fix="ClassifyReader(dataset=…, …)")
-        examples = self.dataset.get_examples(phase)
+        examples = dataset.get_examples(phase)
         if not len(examples):
             raise DataError(
                 f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples"
             )
-        labels = None if phase == "predict" else self.dataset.label_ids(phase)
-        return self.encode(examples, labels)
+        labels = None if phase == "predict" else dataset.label_ids(phase)
+        pairs = self._pairs(examples)
+        digest = hashlib.sha256(self.fingerprint.encode())
+        for texts in pairs:
+            digest.update(json.dumps(texts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        return cached(digest.hexdigest(), labels, lambda: self._tokenise(pairs))
 
     def encode(self, rows: Sequence[Row], labels: Sequence[int] | None = None) -> Columns:
-        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, or `InputExample`."""
+        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
+        columns = self._tokenise(self._pairs(rows))
+        return Columns(columns.ragged, columns.offsets, None if labels is None else np.asarray(labels, np.int64))
+
+    def save_tokenizer(self, folder: Path) -> None:
+        """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""
+        self.tokenizer.save_pretrained(folder)
+        if not (folder / OWN_VOCABULARY).is_file():
+            vocabulary = self.tokenizer.get_vocab()
+            tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+            atomic.write_text(folder / OWN_VOCABULARY, "".join(token.replace("\n", "\\n") + "\n" for token in tokens))
+
+    def _pairs(self, rows: Sequence[Row]) -> list[tuple[str, str | None]]:
         pairs = [texts_of(row, place) for place, row in enumerate(rows)]
-        if any(second is not None for _, second in pairs) and any(second is None for _, second in pairs):
-            place = next(place for place, (_, second) in enumerate(pairs) if (second is None) != (pairs[0][1] is None))
-            raise DataError(
-                f"row {place} is a {'text' if pairs[place][1] is None else 'pair'}, row 0 is not",
-                expected="texts only, or pairs only",
-            )
-        digest = hashlib.sha256(self._fingerprint.encode())
-        for text_a, text_b in pairs:
-            digest.update(json.dumps([text_a, text_b], ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        return cached(digest.hexdigest(), labels, lambda: self._tokenise(pairs))
+        for place, (_, second) in enumerate(pairs):
+            if (second is None) != (pairs[0][1] is None):
+                raise DataError(
+                    f"row {place} is a {'text' if second is None else 'pair'}, row 0 is not",
+                    expected="texts only, or pairs only",
+                )
+        return pairs
 
     def _tokenise(self, pairs: Sequence[tuple[str, str | None]]) -> Columns:
         ids: list[list[int]] = []
@@ -182,7 +198,7 @@ def texts_of(row: Row, place: int) -> tuple[str, str | None]:
     if isinstance(row, str):
         return row, None
     if isinstance(row, InputExample):
-        return row.text_a, row.text_b
+        row = (row.text_a,) if row.text_b is None else (row.text_a, row.text_b)
     if isinstance(row, list | tuple) and len(row) in (1, 2) and all(isinstance(text, str) for text in row):
         return row[0], row[1] if len(row) == 2 else None
     raise DataError(f"row {place}: {row!r:.80}", expected="a text, [text], or [text_a, text_b]")

@@ -89,6 +89,6 @@ def cached(fingerprint: str, labels: Sequence[int] | None, make: Callable[[], Co
     folder = paths.cache() / "columns" / fingerprint
     if not (folder / atomic.MANIFEST).is_file():
         columns = make()
-        with atomic.whole_folder(folder) as part:
+        with atomic.whole_folder(folder, replace=False) as part:
             columns.save(part)
     return Columns.open(folder, labels)

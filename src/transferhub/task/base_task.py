@@ -117,20 +117,23 @@ class BaseTask(ABC):
 
     def plan(self) -> Plan:
         """What the strategy decides for this network, these rows and these epochs; ``print`` it."""
-        network = self._untrained or self.build_network()
+        if self._untrained is None:
+            self._untrained = self.build_network()
+        network = self._untrained
         assert self.config.strategy is not None
         return self.config.strategy.plan(network.described_parameters(), self.max_train_steps)
 
     def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
         """Evaluate the best model on a split of the data set, in fp32."""
-        self.phase = phase
-        columns = self.reader.columns(phase)
+        before, self.phase = self.phase, phase
+        columns = self.reader.columns(phase, self.rows())
         logger.info("Evaluation on %s dataset start", phase)
         self.events.fire("eval_start")
         network = self.best_network() if load_best_model or self.training is None else self.training.network
         state = evaluate(network, self, columns, self.reader.pad, self.config.batch_size, self.config.device)
         say_evaluation(phase, state)
         self.events.fire("eval_end", [state])
+        self.phase = before
         return state
 
     def evaluate(self, data: str | Path | Sequence[Any]) -> dict[str, float]:
@@ -140,8 +143,11 @@ class BaseTask(ABC):
             DataError: A label that the model does not know, with file:line.
         """
         rows: Sequence[Any] = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
+        if not len(rows):
+            raise DataError("no rows to evaluate", expected="at least one row with a label")
         dataset = BaseDataset(label_list=self.labels)
         dataset.test_examples = rows
+        self._refuse_other_form([texts_of(row, place) for place, row in enumerate(rows)])
         columns = self.reader.encode(rows, dataset.label_ids("test"))
         state = evaluate(
             self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device
@@ -176,7 +182,7 @@ class BaseTask(ABC):
         """
         if isinstance(label_list, bool):  # 1.4: predict(data, load_best_model)
             load_best_model, label_list = label_list, None
-        self.phase = "predict"
+        before, self.phase = self.phase, "predict"
         network = self.best_network() if load_best_model or self.training is None else self.training.network
         logger.info("TransferHub predict start")
         self.events.fire("predict_start")
@@ -186,13 +192,17 @@ class BaseTask(ABC):
         texts = [texts_of(row, place) for place, row in enumerate(rows)]
         states = []
         if len(rows):
+            self._refuse_other_form(texts)
             columns, size = self.reader.encode(rows), self.config.batch_size
             logits = Collected("logits", len(rows))
             for numbers, _, outputs in stream(network, columns, self.reader.pad, size, self.config.device):
                 logits(numbers, outputs)
             values = self.probabilities(logits.values)
             states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
+        if label_list is not None and len(label_list) != len(self.labels):
+            raise ConfigError(f"label_list has {len(label_list)} names, the model has {len(self.labels)} labels")
         predictions = Predictions(states, list(label_list or self.labels), texts)
+        self.phase = before
         self.events.fire("predict_end", predictions)
         logger.info("TransferHub predict finished.")
         return predictions.labels if return_result else predictions
@@ -237,9 +247,18 @@ class BaseTask(ABC):
     @property
     def max_train_steps(self) -> int:
         """Optimiser steps of a whole run."""
+        return steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
+
+    def rows(self) -> BaseDataset:
+        """The data set as it is trained on: with a tenth of the training rows as dev rows where it has none."""
         if self.dataset is None:
-            raise ConfigError("a task without a data set has no training steps", fix="dataset=…, or a reader with one")
-        return steps_in_epoch(len(self.dataset.get_examples("train")), self.config.batch_size) * self.config.num_epoch
+            raise ConfigError("a task without a data set cannot be trained", fix="dataset=…, or a reader with one")
+        return self.dataset.with_dev(self.config.seed)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `hub.load` opened it, for predicting and evaluating."""
+        return self._saved is not None
 
     @property
     def best_score(self) -> float:
@@ -266,9 +285,7 @@ class BaseTask(ABC):
 
     def build_network(self, seed: int | None = None) -> Network:
         """The network with pretrained weights and a new head, fp32."""
-        network = Network(self.output_variables(), self.config.seed if seed is None else seed)
-        self._untrained = network
-        return network
+        return Network(self.output_variables(), self.config.seed if seed is None else seed)
 
     def take_network(self) -> Network:
         """The network to train: what `plan` looked at, or a new one."""
@@ -311,6 +328,8 @@ class BaseTask(ABC):
             **self.description(),
             **self.config.settings(),
             "modules": modules,
+            "tokenizer": self.reader.fingerprint,
+            "pretrained": [s.module.pretrained for s in sources if isinstance(s, EncoderSource)],
             "frozen": [not source.trainable for source in sources],
             "feature": self.feature.name,
         }
@@ -341,7 +360,19 @@ class BaseTask(ABC):
         return [data] if isinstance(data, str) else data
 
     def _file_rows(self, path: Path, *, labelled: bool) -> Examples:
-        return read_examples(path, **self.column_names(path), labelled=labelled)
+        return read_examples(path, **self.column_names(path), labelled=labelled, paired=self.reads_pairs)
+
+    def _refuse_other_form(self, texts: Sequence[tuple[str, str | None]]) -> None:
+        if self.reads_pairs is not None and texts and (texts[0][1] is not None) != self.reads_pairs:
+            trained, given = ("pairs", "texts") if self.reads_pairs else ("texts", "pairs")
+            raise DataError(
+                f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows"
+            )
+
+    @property
+    def reads_pairs(self) -> bool | None:
+        """Whether rows are pairs of texts; None where nothing is known of the rows."""
+        return None
 
     def column_names(self, path: Path) -> dict[str, str]:
         """The columns that the training file had, as far as `path` has them too; the rest is guessed."""

@@ -98,7 +98,9 @@ class TextClassifierTask(BaseTask):
             dataset = load(dataset)
         if feature is None:
             feature = _own_feature(module, max_seq_len)
-        assert isinstance(feature, Variable)
+        if not isinstance(feature, Variable) or len(feature.shape) != 2:
+            said = f"{feature.name} {feature.shape}" if isinstance(feature, Variable) else f"{feature!r:.60}"
+            raise ConfigError(f"feature={said}", expected='one vector a text: outputs["pooled_output"], [B, width]')
         if data_reader is None:
             encoder = _encoder_of(feature)
             length = encoder.usual_length if max_seq_len is None else max_seq_len
@@ -120,6 +122,7 @@ class TextClassifierTask(BaseTask):
         self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
         super().__init__(feature, data_reader, dataset, feed_list, config, labels, chosen(metrics_choices, ["acc"]))
         self._columns: dict[str, str] = {}
+        self._pairs: bool | None = None
         if dataset is not None and isinstance(dataset.train_examples, Examples):
             self._columns = dict(dataset.train_examples.names)
 
@@ -168,6 +171,7 @@ class TextClassifierTask(BaseTask):
             "metrics": self.metrics,
             "hidden_units": self.hidden_units,
             "columns": self._columns,
+            "pairs": self.reads_pairs,
             **self.reader.settings(),
         }
 
@@ -181,8 +185,15 @@ class TextClassifierTask(BaseTask):
             metrics_choices=description["metrics"],
             max_seq_len=description["max_seq_len"],
         )
-        task._columns = dict(description["columns"])
+        task._columns, task._pairs = dict(description["columns"]), description["pairs"]
         return task
+
+    @property
+    def reads_pairs(self) -> bool | None:
+        """Whether the training rows are pairs."""
+        if self._pairs is None and self.dataset is not None and len(self.dataset.train_examples):
+            return self.dataset.train_examples[0].text_b is not None
+        return self._pairs
 
     def column_names(self, path: Path) -> dict[str, str]:
         """The training file's columns, as far as this file has them too."""

@@ -1,16 +1,16 @@
 """A run from the first row to the report: one way for all tasks."""
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import fingerprint, where
-from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Collected, evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
@@ -46,19 +46,27 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     Raises:
         HubError: As `BaseTask.finetune_and_eval` says.
     """
-    if task.dataset is None:
-        raise ConfigError("a task without a data set cannot be trained", fix="dataset=…, or a reader with one")
+    if task.is_loaded:
+        raise ConfigError(
+            "a task that hub.load opened is for predicting and evaluating",
+            fix='to train on from its weights: TextClassifierTask(module="…/best_model", dataset=…)',
+        )
     started = time.monotonic()
-    config, dataset = task.config, task.dataset
-    if not len(dataset.dev_examples):
-        dataset.split_off_dev(config.seed)
+    config, dataset = task.config, task.rows()
+    if dataset is not task.dataset:
+        logger.info(
+            "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
+            len(dataset.dev_examples),
+            len(dataset.dev_examples) + len(dataset.train_examples),
+            config.seed,
+        )
     splits = Splits(
-        task.reader.columns("train"),
-        task.reader.columns("dev"),
+        task.reader.columns("train", dataset),
+        task.reader.columns("dev", dataset),
         task.reader.pad,
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
-    test = task.reader.columns("test") if len(dataset.test_examples) else None
+    test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
     settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset)}
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
     try:
@@ -72,7 +80,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
             return result
         training = _prepare(task, folder, splits, do_eval)
         _train(task, training, folder)
-        result = _close(task, training, folder, test, started)
+        result = _close(task, dataset, training, folder, test, started)
     finally:
         task.training = None
         folder.close()
@@ -89,7 +97,7 @@ def _prepare(task: "BaseTask", folder: RunFolder, splits: Splits, do_eval: bool)
     if "precision" not in folder.record:
         folder.save(precision=_precision(task, network, splits))
     if not do_eval:
-        config = RunConfig(**{**vars(config), "eval_interval": NEVER})
+        config = dataclasses.replace(config, eval_interval=NEVER)
 
     def save_best(target: Path, scores: Mapping[str, float]) -> None:
         saved_model.write_model(task, network, target, scores)
@@ -128,33 +136,35 @@ def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
     bar = ProgressBar(training.total_steps, training.progress.step)
     written = len(training.progress.curves)
 
-    def follow(task: Any, states: Sequence[RunState]) -> None:
+    def write() -> None:
         nonlocal written
-        bar.advance()
         for entry in training.progress.curves[written:]:
             scalars.write(entry)
         written = len(training.progress.curves)
 
-    task.events.add("run_step", "curves", follow)
+    def follow() -> None:
+        bar.advance()
+        write()
+
     logger.info("TransferHub finetune start")
-    task.events.fire("finetune_start")
     try:
-        training.fit()
-        for entry in training.progress.curves[written:]:
-            scalars.write(entry)
+        task.events.fire("finetune_start")
+        training.fit(follow)
+        write()
     finally:
-        task.events.delete("run_step", "curves")
         bar.close()
         scalars.close()
 
 
-def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Columns | None, started: float) -> RunResult:
+def _close(
+    task: "BaseTask", dataset: BaseDataset, training: Training, folder: RunFolder, test: Columns | None, started: float
+) -> RunResult:
     """Score the best model as it lies on disk; write predictions, the last checkpoint, the record and the page."""
     progress, network = training.progress, task.best_network()
-    dev = _score(task, network, "dev", training.splits.dev)
+    dev = _score(task, dataset, network, "dev", training.splits.dev)
     if test is not None:
         logger.info("Evaluation on test dataset start")
-    scored = [split for split in (dev, _score(task, network, "test", test)) if split is not None]
+    scored = [split for split in (dev, _score(task, dataset, network, "test", test)) if split is not None]
     for split in scored:
         if split.name == "test":
             say_evaluation("test", split.state)
@@ -172,18 +182,20 @@ def _close(task: "BaseTask", training: Training, folder: RunFolder, test: Column
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started
-    write_page(task, training, result, scored, folder.record["settings"], seconds)
+    write_page(task, dataset, training, result, scored, folder.record["settings"], seconds)
     folder.save(status="finished", result=record)
     task.events.fire("finetune_end", [RunState(progress.step, progress.examples)])
     return result
 
 
-def _score(task: "BaseTask", network: Network, name: str, columns: Columns | None) -> ScoredSplit | None:
-    if columns is None or columns.labels is None or task.dataset is None:
+def _score(
+    task: "BaseTask", dataset: BaseDataset, network: Network, name: str, columns: Columns | None
+) -> ScoredSplit | None:
+    if columns is None or columns.labels is None:
         return None
     logits, config = Collected("logits", len(columns)), task.config
     state = evaluate(network, task, columns, task.reader.pad, config.batch_size, config.device, logits)
-    return ScoredSplit(name, task.dataset.get_examples(name), columns.labels, task.probabilities(logits.values), state)
+    return ScoredSplit(name, dataset.get_examples(name), columns.labels, task.probabilities(logits.values), state)
 
 
 def _fingerprints(dataset: BaseDataset) -> dict[str, str]:

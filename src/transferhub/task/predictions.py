@@ -45,7 +45,10 @@ class Predictions(list[RunState]):
         records = []
         for (text, pair), label, values in zip(self._rows, self.labels, self.probabilities.tolist(), strict=True):
             record: dict[str, Any] = {"text": text} if pair is None else {"text": text, "text_pair": pair}
-            records.append({**record, "label": label, **dict(zip(self.label_names, values, strict=True))})
+            record["label"] = label
+            for name, value in zip(self.label_names, values, strict=True):
+                record[f"p({name})" if name in record else name] = value
+            records.append(record)
         return records
 
     def to_frame(self) -> "pandas.DataFrame":

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferhub import atomic
-from transferhub.dataset import InputExample
+from transferhub.dataset import BaseDataset, InputExample
 from transferhub.dataset.examples import where
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import Training
@@ -102,6 +102,7 @@ def write_predictions(path: Path, split: ScoredSplit, label_names: Sequence[str]
 
 def write_page(
     task: "BaseTask",
+    dataset: BaseDataset,
     training: Training,
     result: RunResult,
     scored: Sequence[ScoredSplit],
@@ -109,8 +110,7 @@ def write_page(
     seconds: float,
 ) -> None:
     """Write the run's ``report.html``."""
-    dataset, plan, steps = task.dataset, training.plan, _sampled(training.total_steps)
-    assert dataset is not None
+    plan, steps = training.plan, _sampled(training.total_steps)
     counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
     metric = task.metrics[0]
     report = Report(

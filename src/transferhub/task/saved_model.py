@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +35,7 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
         else:
             encoder.network.config.save_pretrained(folder)  # type: ignore[operator, union-attr]
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
-    source = Path(task.reader.vocab_path).parent
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    task.reader.save_tokenizer(folder)
     atomic.write_json(folder / DESCRIPTION, task.description())
     atomic.write_text(folder / "README.md", _card(task, scores))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from transferhub.version import __version__
 
 _WHERE = {
+    **{name: "common.dir" for name in ("CACHE_HOME", "DATA_HOME", "HUB_HOME", "MODULE_HOME")},
     "AdamWeightDecayStrategy": "strategy",
     "DefaultFinetuneStrategy": "strategy",
     "DefaultStrategy": "strategy",

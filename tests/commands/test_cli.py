@@ -116,7 +116,8 @@ def test_from_scratch_is_said_in_the_settings(finetune, capsys):
         (["--task", "text-clasification"], "did you mean 'text-classification'"),
         (["--text-column", "txt"], "no column 'txt'"),
         (["--batch-size", "0"], "batch_size=0"),
-        (["--learning-rate", "-1"], "learning_rate=-1"),
+        (["--learning-rate", "inf"], "learning_rate=inf"),
+        (["--checkpoint-dir", __file__], "cannot be a run's folder"),
         (["--precision", "fp8"], "precision='fp8'"),
         (["--max-seq-len", "1000"], "max_seq_len=1000"),
     ],
@@ -128,6 +129,11 @@ def test_bad_input_is_one_clear_message_and_exit_code_2(tiny, review_files, in_t
     assert said in out.err
     assert "Traceback" not in out.err
     assert not list(in_tmp.glob("ckpt_*")), "nothing half-written"
+
+
+def test_version_and_short_help(capsys):
+    assert hub("--version") == hub("version") == hub("-h") == 0
+    assert capsys.readouterr().out.count("hub 0.") == 2
 
 
 def test_debug_shows_where(in_tmp):

@@ -58,8 +58,16 @@ def test_three_columns_are_a_pair(folder):
 
 
 def test_numeric_labels_are_ordered_as_numbers(folder):
-    write(folder / "many.tsv", "".join(f"text\t{label}\n" for label in (10, 2, 1, 0)))
-    assert BaseNLPDataset(folder, train_file="many.tsv").get_labels() == ["0", "1", "2", "10"]
+    write(folder / "many.tsv", "".join(f"text\t{label}\n" for label in (10, 2, "②", 1, 0, "a", -1)))
+    assert BaseNLPDataset(folder, train_file="many.tsv").get_labels() == ["-1", "0", "1", "2", "10", "a", "②"]
+
+
+def test_commas_in_a_tsv_without_a_header_are_text(folder):
+    write(folder / "p.tsv", "good, clean room\nbad food, rude staff\n")
+    rows = BaseNLPDataset(
+        folder, train_file="dev.tsv", train_file_with_header=True, predict_file="p.tsv"
+    ).predict_examples
+    assert [(row.text_a, row.text_b) for row in rows] == [("good, clean room", None), ("bad food, rude staff", None)]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +131,10 @@ def test_assigned_lists_are_used_and_never_changed(folder):
     dataset.train_examples = mine
     with pytest.raises(DataError, match=r"train_examples\[2\]: label 'x'"):
         dataset.label_ids("train")
-    dataset.train_examples = mine[:2] * 20
+    dataset.train_examples, dataset.dev_examples = mine[:2] * 20, []
     split = dataset.with_dev(seed=1)
     assert mine == copy
-    assert (len(dataset.train_examples), len(dataset.dev_examples)) == (40, 0), "the data set itself stays as it is"
+    assert len(dataset.train_examples) == 40, "the data set itself stays as it is"
     assert (len(split.train_examples), len(split.dev_examples)) == (36, 4)
 
 

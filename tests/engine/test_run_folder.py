@@ -53,12 +53,23 @@ def test_other_settings_in_a_named_folder_are_refused_with_the_difference(in_tmp
     folder.close()
 
 
-def test_a_folder_that_is_no_run_is_not_overwritten(in_tmp):
-    (in_tmp / "mine").mkdir()
-    (in_tmp / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunError, match="not a run's folder"):
-        open_run("mine", {}, MACHINE, overwrite=True)
-    assert (in_tmp / "mine" / "thesis.txt").exists()
+def test_overwriting_removes_what_a_run_wrote_and_nothing_else(in_tmp):
+    mine = in_tmp / "mine"
+    (mine / "keep").mkdir(parents=True)
+    (mine / "train.csv").write_text("years of work")
+    folder = open_run("mine", {"seed": 1}, MACHINE, overwrite=True)
+    (mine / "step_5").mkdir()
+    folder.save(status="finished", result={})
+    folder.close()
+    open_run("mine", {"seed": 2}, MACHINE, overwrite=True).close()
+    assert {path.name for path in mine.iterdir()} == {"keep", "train.csv", "run.json", "run.lock"}
+    assert read_record(mine)["settings"] == {"seed": 2}
+
+
+def test_a_file_is_no_folder(in_tmp):
+    (in_tmp / "f").write_text("")
+    with pytest.raises(RunError, match="cannot be a run's folder"):
+        open_run("f", {}, MACHINE)
 
 
 def test_another_number_of_threads_warns(in_tmp, lines):
@@ -83,12 +94,12 @@ def test_a_second_process_is_refused_and_told_who_the_first_is(in_tmp):
 
 
 def test_a_broken_folder_beside_does_not_stop_a_new_run(in_tmp, lines):
-    for name, text in (("ckpt_1", ""), ("ckpt_2", "{}"), ("ckpt_3", '{"status": "running"}')):
+    for name, text in (("ckpt_1", ""), ("ckpt_2", "{}"), ("ckpt_3", '{"status": "running"}'), ("ckpt_4", "[1]")):
         (in_tmp / name).mkdir()
         (in_tmp / name / "run.json").write_text(text)
     folder = open_run(None, {"seed": 1}, MACHINE)
     folder.close()
-    assert len([line for line in lines if "it is passed over" in line]) == 3
+    assert len([line for line in lines if "it is passed over" in line]) == 4
 
 
 def test_overwrite_goes_on_with_its_own_unfinished_run(in_tmp):

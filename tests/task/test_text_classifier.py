@@ -11,7 +11,7 @@ import torch
 import transferhub as hub
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
-from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.errors import ConfigError, DataError, ModuleError, RunError
 from transferhub.module.transformer import quietly
 
 SENTENCES = ["the room was good and tasty", "awful slow food", "not bad"]
@@ -172,14 +172,17 @@ def test_positional_arguments_of_1_6_are_understood(tiny, review_files):
     module = hub.Module(directory=tiny)
     _, outputs, _ = module.context()
     reader = hub.reader.ClassifyReader(module.get_vocab_path(), dataset, max_seq_len=32)
-    task = hub.TextClassifierTask(outputs["pooled_output"], 2, data_reader=reader)
-    assert task.num_classes == 2
+    task = hub.TextClassifierTask(outputs["pooled_output"], 2, list(reader.feed_names), reader)
+    assert (task.num_classes, task.reader, task.feed_list) == (2, reader, list(reader.feed_names))
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"num_classes": 3}, "num_classes=3, but the data set has 2 labels"),
+        ({"num_classes": "2"}, "num_classes='2'"),
+        ({"metrics_choices": []}, "metrics_choices is empty"),
+        ({"dataset": [1]}, r"dataset=\[1\]"),
         ({"feed_list": ["input_ids", "mask"]}, r"feed_list=\['input_ids', 'mask'\]"),
         ({"metrics_choices": ["accuracy"]}, "no 'accuracy'"),
     ],
@@ -248,6 +251,19 @@ def test_a_new_script_predicts_from_a_runs_folder(trained, make_task):
     assert again.predict(SENTENCES).labels == task.predict(SENTENCES).labels
 
 
+def test_what_cannot_be_built_overwrites_nothing(trained, tiny, review_files, in_tmp):
+    broken = in_tmp / "broken"
+    broken.mkdir()
+    for path in tiny.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "model.safetensors").write_bytes(b"garbage")
+    config = hub.RunConfig(checkpoint_dir="run", overwrite=True, precision="fp32")
+    task = hub.TextClassifierTask(module=broken, dataset=review_files["train"], config=config)
+    with pytest.raises(ModuleError, match="cannot be read"):
+        task.finetune_and_eval()
+    assert hub.load("run").predict(["good"]).labels
+
+
 def test_a_damaged_model_is_refused(trained, in_tmp):
     weights = in_tmp / "run" / "best_model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -255,6 +271,9 @@ def test_a_damaged_model_is_refused(trained, in_tmp):
     weights.write_bytes(content)
     with pytest.raises(RunError, match="damaged"):
         hub.load("run/best_model").predict(["good"])
+    (in_tmp / "run" / "best_model" / "task.json").write_text("{")
+    with pytest.raises(RunError, match=r"task\.json cannot be read"):
+        hub.load("run")
 
 
 def test_an_unknown_label_in_dev_stops_before_anything_is_written(tiny, review_files, in_tmp):
@@ -321,8 +340,17 @@ def test_rows_of_another_form_than_the_training_rows_are_refused(trained, tmp_pa
         task.predict([("good", "bad")])
     with pytest.raises(DataError, match="no rows to evaluate"):
         task.evaluate([])
-    with pytest.raises(ConfigError, match="label_list has 3 names"):
-        task.predict(["good"], label_list=["a", "b", "c"])
+    for names in (["a", "b", "c"], {0: "a", 1: "b"}):
+        with pytest.raises(ConfigError, match="2 names, in the labels' order"):
+            task.predict(["good"], label_list=names)
+    for data in (5, {"text": "good"}, [InputExample(0, None)]):
+        with pytest.raises(DataError):
+            task.predict(data)
+    assert task.predict("I deleted my readme.txt").labels == task.predict(iter(["I deleted my readme.txt"])).labels
+    with pytest.raises(DataError, match="there is no file"):
+        task.predict("none.csv")
+    assert task.best_score == pytest.approx(task.eval("dev").run_scores["acc"])
+    assert task.current_step == 48
 
 
 @pytest.mark.parametrize("feature", ["sequence_output", "everything", 3])

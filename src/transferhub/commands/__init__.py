@@ -1,6 +1,7 @@
 """The ``hub`` command: one file a sub-command, nothing but argument parsing and printing.
 
-Exit codes: 0 done; 1 an error of ours; 2 bad input; 130 stopped by Ctrl-C.
+Exit codes: 0 done, or stopped by SIGTERM with a checkpoint written; 1 an error of ours; 2 bad input; 130 stopped by
+Ctrl-C.
 """
 
 import os
@@ -15,6 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [_with_dashes(argument) for argument in given if argument != "--debug"]
+    if given == ["--version"]:
+        given = ["version"]
     from transferhub.commands.app import app
 
     try:

@@ -10,6 +10,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Transfer learning: your labelled rows and a pretrained network in, a fine-tuned model that works out.",
     epilog="Example: hub finetune --module minilm --train reviews.csv   (--debug shows tracebacks)",
 )

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from transferhub.errors import HubError
+
 
 def predict(
     best_model: Annotated[Path, typer.Argument(help="The best_model folder of a run.")],
@@ -23,8 +25,14 @@ def predict(
     import transferhub as hub
     from transferhub import atomic
 
+    if output is not None and output.is_dir():
+        raise HubError(f"--output {output} is a folder", expected="the name of a file to write")
     task = hub.load(best_model)
-    predictions = task.predict([line.rstrip("\n") for line in sys.stdin] if file == "-" else Path(file))
+    try:
+        rows = [line.rstrip("\n") for line in sys.stdin] if file == "-" else Path(file)
+    except UnicodeDecodeError as error:
+        raise HubError(f"standard input is not UTF-8: {error}", fix="convert it to UTF-8 first") from None
+    predictions = task.predict(rows)
     table = io.StringIO()
     records = predictions.records()
     fields = list(records[0]) if records else ["text", "label", *predictions.label_names]

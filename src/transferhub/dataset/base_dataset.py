@@ -1,6 +1,7 @@
 """The splits of a data set, and its labels."""
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,9 +38,7 @@ class BaseDataset:
         """Label names in the order of their ids."""
         if self._label_list is None:
             found = {str(example.label) for example in self.train_examples if example.label is not None}
-            self._label_list = sorted(
-                found, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name)
-            )
+            self._label_list = sorted(found, key=_as_number)
         return list(self._label_list)
 
     @property
@@ -101,7 +100,7 @@ class BaseDataset:
                     + ("no label" if example.label is None else f"label {label!r} is not known"),
                     expected=f"one of {', '.join(map(repr, self.label_list[:20]))}"
                     + (" …" if self.num_labels > 20 else ""),
-                    fix="correct the row, or name every label with label_list=[…]",
+                    fix="correct the row; every label must occur in the training rows, or in label_list=[…]",
                 )
             ids.append(index[label])
         return ids
@@ -136,6 +135,12 @@ class BaseDataset:
         split.dev_examples = _take(self.train_examples, held.tolist())
         split.train_examples = _take(self.train_examples, np.setdiff1d(np.arange(len(ids)), held).tolist())
         return split
+
+
+def _as_number(label: str) -> tuple[bool, int, str]:
+    """Whole numbers in their order, before all other names."""
+    number = int(label) if re.fullmatch(r"[+-]?[0-9]+", label) else None
+    return number is None, number or 0, label
 
 
 def _take(examples: Sequence[InputExample], rows: list[int]) -> Sequence[InputExample]:

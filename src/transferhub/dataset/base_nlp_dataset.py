@@ -6,7 +6,7 @@ from typing import Any
 
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.examples import Examples, InputExample
-from transferhub.dataset.rows import delimiter_of, read_rows
+from transferhub.dataset.rows import delimiter_of, promised_delimiter, read_rows
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
 
@@ -86,8 +86,10 @@ class BaseNLPDataset(BaseDataset):
     def _read_file(self, input_file: str, phase: str | None = None) -> Sequence[InputExample]:
         """Read one file; subclasses with a format of their own override this and return a list of `InputExample`."""
         path, predict = Path(input_file), phase == "predict"
-        rows = read_rows(path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=path.suffix == ".csv")
-        header = next(rows, None) if self._with_header.get(phase or "", False) else None
+        with_header = self._with_header.get(phase or "", False)
+        delimiter = delimiter_of(path) if with_header and path.is_file() else promised_delimiter(path)
+        rows = read_rows(path, delimiter=delimiter, quoted=path.suffix.lower() == ".csv")
+        header = next(rows, None) if with_header else None
         body = list(rows)
         if not body:
             what = "has a header and no rows" if header else "is empty"

@@ -68,9 +68,14 @@ def read_rows(path: Path, *, delimiter: str, quoted: bool) -> Iterator[Row]:
             yield Row(line, cells)
 
 
+def promised_delimiter(path: Path) -> str:
+    """A comma for files called ``.csv``, a tab for all others."""
+    return "," if path.suffix.lower() == ".csv" else "\t"
+
+
 def delimiter_of(path: Path) -> str:
-    """The delimiter that a file's name promises, unless its first line only has the other one."""
-    promised = "," if path.suffix.lower() == ".csv" else "\t"
+    """The delimiter of a file with a header: the promised one, unless the header only has the other one."""
+    promised = promised_delimiter(path)
     other = "\t" if promised == "," else ","
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         first = next((line for line in itertools.islice(file, 100) if line.strip()), "")

@@ -1,6 +1,7 @@
 """RunConfig: how long, how large, where, and how often things are said and saved."""
 
 import dataclasses
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,10 @@ class RunConfig:
             faults.append(f"seed={self.seed!r}: expected a whole number of at least 0")
         if self.precision not in PRECISIONS:
             faults.append(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if not self.use_pyreader:
+            logger.warning("use_pyreader=False is accepted and has no effect")
+        if self.enable_memory_optim:
+            logger.warning("enable_memory_optim=True is accepted and has no effect")
         given: object = self.strategy
         if given is not None and not isinstance(given, Strategy):
             faults.append(f"strategy={given!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")
@@ -86,13 +91,13 @@ class RunConfig:
     def settings(self) -> dict[str, Any]:
         """What determines the outcome: intervals and places do not."""
         return {
-            "num_epoch": self.num_epoch,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
+            "num_epoch": int(self.num_epoch),
+            "batch_size": int(self.batch_size),
+            "seed": int(self.seed),
             "precision": self.precision,
             "strategy": str(self.strategy),
         }
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)

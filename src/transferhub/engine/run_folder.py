@@ -19,6 +19,8 @@ from transferhub.log import logger
 from transferhub.version import __version__
 
 RECORD = "run.json"
+# All that a run writes into its folder.
+WRITTEN = (RECORD, "best_model", "step_*", "predictions", "visualization", "report.html", ".*.part", ".*.old")
 # Said when they change between two starts of a run, because bit-identity may be lost; never an error.
 MACHINE = ("transferhub", "torch", "transformers", "threads", "device")
 
@@ -34,7 +36,12 @@ class RunFolder:
         self, path: Path, settings: Mapping[str, Any], environment: Mapping[str, Any], program: str = ""
     ) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{path} cannot be a run's folder: {error.strerror}", fix="choose another checkpoint_dir"
+            ) from None
         self._lock = filelock.FileLock(path / "run.lock")
         self._acquire()
         try:
@@ -205,23 +212,22 @@ def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _make_room(path: Path, settings: Mapping[str, Any]) -> None:
-    """Remove the run in a folder, unless it is this one, unfinished: the same command goes on with its own work."""
+    """Remove the run in a folder, and nothing else that lies there; an unfinished run of these settings goes on."""
     if not path.exists():
         return
-    left = {"run.lock", "owner.json"}  # of a start that died before it had written anything else
-    if not path.is_dir() or (not (path / RECORD).exists() and {item.name for item in path.iterdir()} - left):
-        raise RunError(f"{path} is not a run's folder: it is not overwritten", fix="choose another checkpoint_dir")
     record = _read_json(path / RECORD) or {}
     if record.get("settings") == dict(settings) and record.get("status") != "finished":
         return
     if {"settings", "environment"} <= record.keys():
         RunFolder(path, record["settings"], record["environment"]).close()  # refuses if another process is at it
-    shutil.rmtree(path)
+    for pattern in WRITTEN:
+        for left in path.glob(pattern):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return value
+    return value if isinstance(value, dict) else None

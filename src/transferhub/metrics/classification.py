@@ -75,6 +75,8 @@ def chosen(choices: str | Sequence[str] | None, default: Sequence[str]) -> list[
     if choices is None or choices == "default":
         return list(default)
     names = [choices] if isinstance(choices, str) else list(choices)
+    if not names:
+        raise ConfigError("metrics_choices is empty", expected="at least one metric: the first chooses the best model")
     for name in names:
         if name not in NAMES:
             raise ConfigError(

@@ -19,7 +19,7 @@ from transferhub.module import catalogue
 from transferhub.module.catalogue import Card, canonical
 
 RECORD = "module.json"
-NAME = re.compile(r"(hf:[\w.-]+/)?\w[\w.-]*", re.ASCII)
+NAME = re.compile(r"(hf:\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 # What a text module consists of; code and pickles are never taken along.
 WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.md", "LICENSE*")
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from transferhub import atomic
@@ -129,7 +130,7 @@ class EncoderSource(Source):
                         use_safetensors=True,
                         trust_remote_code=False,
                     )
-                except (OSError, ValueError, RuntimeError) as error:
+                except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                     raise ModuleError(f"the weights in {folder} cannot be read: {error}") from error
             else:
                 network = AutoModel.from_config(config, trust_remote_code=False).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -157,12 +158,12 @@ def _plan(
 
 
 def _positive(name: str, value: float) -> float:
-    if not value > 0:
-        raise ConfigError(f"{name}={value}", expected="a number greater than 0")
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{name}={value}", expected="a finite number greater than 0")
     return value
 
 
 def _not_negative(name: str, value: float) -> float:
-    if not value >= 0:
+    if not 0 <= value < math.inf:
         raise ConfigError(f"{name}={value}", expected="0 or a number greater than 0")
     return value

@@ -1,8 +1,9 @@
 """BaseTask: feature + head + loss + metrics = something to train, evaluate, predict and save."""
 
 import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from transferhub.dataset import BaseDataset, Examples
+from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.dataset.files import read_examples
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
@@ -61,14 +62,13 @@ class BaseTask(ABC):
     ) -> None:
         self.feature, self.reader, self.config = feature, data_reader, config or RunConfig()
         self.dataset = dataset if dataset is not None else data_reader.dataset
-        if self.dataset is not None:
-            data_reader.dataset = self.dataset
         self.labels, self.metrics = list(labels), list(metrics)
         self.feed_list = self._checked_feeds(feed_list)
         self.phase = "train"
         self.events = Events(self)
         finetuning.hook_defaults(self.events)
         self.training: Training | None = None  # while a run goes on
+        self._reached: tuple[int, int, float] = (0, 1, -999.0)  # step, epoch and best score of the last one
         self.run_path: Path | None = None
         self._saved: Path | None = None  # the best model's folder, for a task that hub.load made
         self._predictor: tuple[Path, float, Network] | None = None
@@ -143,8 +143,8 @@ class BaseTask(ABC):
             DataError: A label that the model does not know, with file:line.
         """
         rows: Sequence[Any] = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
-        if not len(rows):
-            raise DataError("no rows to evaluate", expected="at least one row with a label")
+        if not len(rows) or not isinstance(rows[0], InputExample):
+            raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
         dataset = BaseDataset(label_list=self.labels)
         dataset.test_examples = rows
         self._refuse_other_form([texts_of(row, place) for place, row in enumerate(rows)])
@@ -199,8 +199,10 @@ class BaseTask(ABC):
                 logits(numbers, outputs)
             values = self.probabilities(logits.values)
             states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
-        if label_list is not None and len(label_list) != len(self.labels):
-            raise ConfigError(f"label_list has {len(label_list)} names, the model has {len(self.labels)} labels")
+        if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(self.labels)):
+            raise ConfigError(
+                f"label_list={label_list!r:.60}", expected=f"{len(self.labels)} names, in the labels' order"
+            )
         predictions = Predictions(states, list(label_list or self.labels), texts)
         self.phase = before
         self.events.fire("predict_end", predictions)
@@ -237,12 +239,12 @@ class BaseTask(ABC):
     @property
     def current_step(self) -> int:
         """Steps done."""
-        return self.training.progress.step if self.training else 0
+        return self.training.progress.step if self.training else self._reached[0]
 
     @property
     def current_epoch(self) -> int:
         """From 1."""
-        return self.training.epoch + 1 if self.training else 1
+        return self.training.epoch + 1 if self.training else self._reached[1]
 
     @property
     def max_train_steps(self) -> int:
@@ -263,8 +265,16 @@ class BaseTask(ABC):
     @property
     def best_score(self) -> float:
         """The first metric of the best model so far; -999 before there is one, as in 1.x."""
-        best = self.training.best if self.training else None
+        if self.training is None:
+            return self._reached[2]
+        best = self.training.best
         return float(next(iter(best["scores"].values()), -999)) if best else -999.0
+
+    def remember(self) -> None:
+        """Keep where the run stands, and let go of what it needed to train."""
+        if self.training is not None:
+            self._reached = self.current_step, self.current_epoch, self.best_score
+            self.training = None
 
     @property
     def is_train_phase(self) -> bool:
@@ -355,9 +365,14 @@ class BaseTask(ABC):
             if self.dataset is None or not len(self.dataset.predict_examples):
                 raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
             return self.dataset.predict_examples
-        if isinstance(data, Path) or (isinstance(data, str) and data.endswith((".csv", ".tsv", ".txt"))):
+        named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
+        if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
             return self._file_rows(Path(data), labelled=False)
-        return [data] if isinstance(data, str) else data
+        if isinstance(data, str):
+            return [data]
+        if isinstance(data, Mapping) or not isinstance(data, Iterable):
+            raise DataError(f"{data!r:.60} cannot be predicted", expected="a text, a list of texts or pairs, or a file")
+        return data if isinstance(data, Sequence) else list(data)
 
     def _file_rows(self, path: Path, *, labelled: bool) -> Examples:
         return read_examples(path, **self.column_names(path), labelled=labelled, paired=self.reads_pairs)
@@ -397,3 +412,10 @@ class BaseTask(ABC):
                 expected=f"{wanted}: what {type(self.reader).__name__} gives and the network reads",
             )
         return given
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL byte
+        return False

@@ -1,8 +1,9 @@
 """Classification: a feature, a linear layer or the architecture's own head, cross-entropy."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -86,16 +87,23 @@ class TextClassifierTask(BaseTask):
         config: RunConfig | None = None,
         metrics_choices: str | Sequence[str] | None = "default",
         *,
-        module: Module | str | None = None,
+        module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, …)
-            num_classes, feature = feature, num_classes
-        if isinstance(module, str):
-            module = Module(name=module)
+        if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, feed_list, data_reader)
+            third: Any = hidden_units
+            fourth: Any = dataset
+            num_classes, feature = cast("int | None", feature), num_classes
+            if isinstance(fourth, ClassifyReader):
+                feed_list, data_reader, hidden_units, dataset = third, fourth, None, None
+        if isinstance(module, str | Path):
+            module = Module(name=str(module))
         if isinstance(dataset, str | Path):
             dataset = load(dataset)
+        for name, given, kind in (("module", module, Module), ("dataset", dataset, BaseDataset)):
+            if given is not None and not isinstance(given, kind):
+                raise ConfigError(f"{name}={given!r:.60}", expected=f"a {name} of transferhub, or its name or path")
         if feature is None:
             feature = _own_feature(module, max_seq_len)
         if not isinstance(feature, Variable) or len(feature.shape) != 2:
@@ -109,14 +117,16 @@ class TextClassifierTask(BaseTask):
         _refuse_too_long(feature, data_reader)
         dataset = dataset if dataset is not None else data_reader.dataset
         labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
-        if num_classes is not None and dataset is not None and num_classes != len(labels):
+        if num_classes is not None and not isinstance(num_classes, Integral):
+            raise ConfigError(f"num_classes={num_classes!r}", expected="a whole number, or None: the data set's")
+        if num_classes is not None and labels and num_classes != len(labels):
             raise ConfigError(
                 f"num_classes={num_classes}, but the data set has {len(labels)} labels: "
                 + ", ".join(map(repr, labels[:10])),
                 fix="num_classes=dataset.num_labels, or leave it out",
             )
         if not labels:
-            labels = [str(index) for index in range(num_classes if isinstance(num_classes, int) else 0)]
+            labels = [str(index) for index in range(int(num_classes or 0))]
         if len(labels) < 2:
             raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
         self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]

@@ -68,6 +68,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
     settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset)}
+    task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
     try:
         task.run_path = folder.path
@@ -82,7 +83,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         _train(task, training, folder)
         result = _close(task, dataset, training, folder, test, started)
     finally:
-        task.training = None
+        task.remember()
         folder.close()
     logger.info("TransferHub finetune finished.")
     return result

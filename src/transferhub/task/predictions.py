@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     import pandas
 
 
+def probability_names(label_names: Sequence[str], taken: Iterable[str]) -> list[str]:
+    """What the columns of probabilities are called: as the labels, ``p(label)`` where that name is taken."""
+    taken = set(taken)
+    return [f"p({name})" if name in taken else name for name in label_names]
+
+
 class Predictions(list[RunState]):
     """One `RunState` a batch; ``state.run_results[0]`` is float32 ``[batch, classes]``, in the order of the rows.
 
@@ -46,9 +52,8 @@ class Predictions(list[RunState]):
         for (text, pair), label, values in zip(self._rows, self.labels, self.probabilities.tolist(), strict=True):
             record: dict[str, Any] = {"text": text} if pair is None else {"text": text, "text_pair": pair}
             record["label"] = label
-            for name, value in zip(self.label_names, values, strict=True):
-                record[f"p({name})" if name in record else name] = value
-            records.append(record)
+            names = probability_names(self.label_names, record)
+            records.append({**record, **dict(zip(names, values, strict=True))})
         return records
 
     def to_frame(self) -> "pandas.DataFrame":

@@ -20,6 +20,7 @@ from transferhub.engine.run_state import RunState
 from transferhub.engine.training import Training
 from transferhub.metrics import ConfusionMatrix
 from transferhub.report.html import Confusion, Mistake, Report, write_report
+from transferhub.task.predictions import probability_names
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
@@ -92,7 +93,8 @@ def write_predictions(path: Path, split: ScoredSplit, label_names: Sequence[str]
     pairs = any(example.text_b is not None for example in split.examples)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["text", *(["text_pair"] if pairs else []), "label", "predicted", *label_names])
+    header = ["text", *(["text_pair"] if pairs else []), "label", "predicted"]
+    writer.writerow([*header, *probability_names(label_names, header)])
     for example, label, values in zip(split.examples, split.ids, split.probabilities, strict=True):
         texts = [example.text_a, *([example.text_b] if pairs else [])]
         numbers = (f"{value:.6f}" for value in values)

@@ -49,7 +49,7 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     fault = atomic.damage(folder, only=".safetensors")
     if fault:
         raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
-    said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    said = _description(folder)
     if said["labels"] != task.labels:
         raise RunError(f"{folder} was trained for the labels {said['labels']}, this task has {task.labels}")
     network = Network(task.output_variables())
@@ -85,7 +85,7 @@ def load(best_model: str | Path) -> "BaseTask":
             expected="the best_model folder of a run",
             fix="the last lines of a run say where it is: ckpt_<time>/best_model",
         )
-    description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    description = _description(folder)
     kind = TASKS.get(description.get("task"))
     if kind is None:
         raise RunError(
@@ -97,6 +97,13 @@ def load(best_model: str | Path) -> "BaseTask":
     task: BaseTask = getattr(importlib.import_module(place), name).from_description(description, module)
     task.use_saved(folder)
     return task
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{folder / DESCRIPTION} cannot be read: {error}", fix="copy the folder again") from error
 
 
 def _parts(network: Network) -> tuple[Encoder, ArchitectureHead | None]:

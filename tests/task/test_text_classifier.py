@@ -182,7 +182,6 @@ def test_positional_arguments_of_1_6_are_understood(tiny, review_files):
         ({"num_classes": 3}, "num_classes=3, but the data set has 2 labels"),
         ({"num_classes": "2"}, "num_classes='2'"),
         ({"metrics_choices": []}, "metrics_choices is empty"),
-        ({"dataset": [1]}, r"dataset=\[1\]"),
         ({"feed_list": ["input_ids", "mask"]}, r"feed_list=\['input_ids', 'mask'\]"),
         ({"metrics_choices": ["accuracy"]}, "no 'accuracy'"),
     ],
@@ -205,6 +204,9 @@ def test_a_reader_longer_than_the_module_is_refused(tiny, review_files):
 def test_a_task_needs_a_network():
     with pytest.raises(ConfigError, match="without a network"):
         hub.TextClassifierTask(num_classes=2)
+    for wrong in ({"dataset": [1]}, {"module": 5}):
+        with pytest.raises(ConfigError, match="or its name or path"):
+            hub.TextClassifierTask(**wrong)
 
 
 def test_hidden_units_give_a_head_of_our_own_that_loads_too(tiny, review_files, in_tmp):

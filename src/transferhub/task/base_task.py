@@ -182,6 +182,10 @@ class BaseTask(ABC):
         """
         if isinstance(label_list, bool):  # 1.4: predict(data, load_best_model)
             load_best_model, label_list = label_list, None
+        if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(self.labels)):
+            raise ConfigError(
+                f"label_list={label_list!r:.60}", expected=f"{len(self.labels)} names, in the labels' order"
+            )
         before, self.phase = self.phase, "predict"
         network = self.best_network() if load_best_model or self.training is None else self.training.network
         logger.info("TransferHub predict start")
@@ -199,10 +203,6 @@ class BaseTask(ABC):
                 logits(numbers, outputs)
             values = self.probabilities(logits.values)
             states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
-        if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(self.labels)):
-            raise ConfigError(
-                f"label_list={label_list!r:.60}", expected=f"{len(self.labels)} names, in the labels' order"
-            )
         predictions = Predictions(states, list(label_list or self.labels), texts)
         self.phase = before
         self.events.fire("predict_end", predictions)
@@ -367,7 +367,7 @@ class BaseTask(ABC):
             return self.dataset.predict_examples
         named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
         if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
-            return self._file_rows(Path(data), labelled=False)
+            return self._file_rows(Path(str(data)), labelled=False)
         if isinstance(data, str):
             return [data]
         if isinstance(data, Mapping) or not isinstance(data, Iterable):

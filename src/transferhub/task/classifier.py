@@ -117,7 +117,8 @@ class TextClassifierTask(BaseTask):
         _refuse_too_long(feature, data_reader)
         dataset = dataset if dataset is not None else data_reader.dataset
         labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
-        if num_classes is not None and not isinstance(num_classes, Integral):
+        said_classes: object = num_classes
+        if said_classes is not None and not isinstance(said_classes, Integral):
             raise ConfigError(f"num_classes={num_classes!r}", expected="a whole number, or None: the data set's")
         if num_classes is not None and labels and num_classes != len(labels):
             raise ConfigError(

@@ -86,7 +86,7 @@ def load(best_model: str | Path) -> "BaseTask":
             fix="the last lines of a run say where it is: ckpt_<time>/best_model",
         )
     description = _description(folder)
-    kind = TASKS.get(description.get("task"))
+    kind = TASKS.get(str(description.get("task")))
     if kind is None:
         raise RunError(
             f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}"

@@ -39,7 +39,7 @@ def finetune(
         int | None, typer.Option(help="Steps between two kept checkpoints. Default: a rolling one.")
     ] = None,
     checkpoint_dir: Annotated[Path | None, typer.Option(help="The run's folder. Default: ckpt_<time>.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove the run in --checkpoint-dir first.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished or different run there.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON object, as the last line.")
     ] = False,

@@ -22,7 +22,7 @@ from pathlib import Path
 from transferhub import atomic
 from transferhub.dataset import DemoReviews
 
-COMMON = ["--module", "minilm", "--num-epoch", "5", "--batch-size", "16", "--learning-rate", "1e-4"]
+COMMON = ["--module", "minilm", "--num-epoch", "2", "--batch-size", "16", "--learning-rate", "1e-4"]
 TRAININGS = {
     "bf16, rolling checkpoints": ["--precision", "bf16", "--eval-interval", "20"],
     "bf16, a checkpoint every 2 steps": ["--precision", "bf16", "--eval-interval", "10", "--save-ckpt-interval", "2"],

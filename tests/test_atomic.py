@@ -40,6 +40,7 @@ def test_a_crash_between_the_two_renames_is_recovered_from(tmp_path):
     (tmp_path / "x").rename(tmp_path / ".x.old")
     (tmp_path / ".x.7-7.part").mkdir()
     atomic.recover(tmp_path / "x")
+    atomic.clear_parts(tmp_path)
     assert (tmp_path / "x" / "a.txt").read_text() == "one"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 

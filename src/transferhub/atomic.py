@@ -70,13 +70,15 @@ def whole_folder(final: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 def recover(final: Path) -> None:
-    """Undo what a crash inside `whole_folder` left: the old folder back in its place, half-written ones gone.
-
-    Only for whoever owns `final`: a folder that another process is filling would be taken from under it.
-    """
+    """Undo what a crash between the renames of `whole_folder` left: the old folder back in its place."""
     if _old(final).exists() and not final.exists():
         os.rename(_old(final), final)
-    for left in (*final.parent.glob(f".{final.name}.*.part"), _old(final)):
+    shutil.rmtree(_old(final), ignore_errors=True)
+
+
+def clear_parts(parent: Path) -> None:
+    """Remove half-written folders; only for whoever owns `parent`, since another process may be filling one."""
+    for left in parent.glob(".*.part"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -90,6 +90,11 @@ def test_code_that_comes_with_a_model_is_never_run(tiny, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_folder_that_is_not_there_is_said():
+    with pytest.raises(ModuleError, match="there is no folder nowhere/model"):
+        hub.Module(name="nowhere/model")
+
+
 def test_install_from_something_that_is_not_there():
     with pytest.raises(ModuleError, match="cannot install ernie from 'zh-mini'"):
         store.install("ernie", origin="zh-mini")

@@ -70,8 +70,7 @@ def newest_first(run: Path) -> list[Path]:
 
 def latest_whole(run: Path) -> Path | None:
     """The newest checkpoint of which every byte is as it was written; damaged ones are said."""
-    for left in run.glob(".*.part"):
-        shutil.rmtree(left, ignore_errors=True)
+    atomic.clear_parts(run)
     for folder in newest_first(run):
         fault = atomic.damage(folder)
         if fault is None:

@@ -127,6 +127,10 @@ def _here(name: str) -> Installed | None:
                     f"{folder} holds no module", expected="config.json and model.safetensors in the folder"
                 )
             return Installed(folder.name, folder, str(folder), "", _family(None))
+        if not NAME.fullmatch(name):
+            raise ModuleError(
+                f"there is no folder {folder}", expected="a folder with config.json and model.safetensors"
+            )
     card = catalogue.find(name)
     for known in {name, card.name if card else name}:
         folder = _folder(known)

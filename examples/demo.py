@@ -4,7 +4,7 @@ import transferhub as hub
 
 reviews = hub.dataset.DemoReviews("en")
 config = hub.RunConfig(
-    num_epoch=6, batch_size=16, eval_interval=30, strategy=hub.AdamWeightDecayStrategy(learning_rate=1e-4)
+    num_epoch=6, batch_size=16, eval_interval=15, strategy=hub.AdamWeightDecayStrategy(learning_rate=1e-4)
 )
 task = hub.TextClassifierTask(module="minilm", dataset=reviews, config=config, metrics_choices=["acc", "f1"])
 print(f"\n{task.plan()}\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.examples import Examples, InputExample
-from transferhub.dataset.rows import delimiter_of, promised_delimiter, read_rows
+from transferhub.dataset.rows import read_table
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
 
@@ -87,8 +87,7 @@ class BaseNLPDataset(BaseDataset):
         """Read one file; subclasses with a format of their own override this and return a list of `InputExample`."""
         path, predict = Path(input_file), phase == "predict"
         with_header = self._with_header.get(phase or "", False)
-        delimiter = delimiter_of(path) if with_header and path.is_file() else promised_delimiter(path)
-        rows = read_rows(path, delimiter=delimiter, quoted=path.suffix.lower() == ".csv")
+        rows = read_table(path, with_header=with_header)
         header = next(rows, None) if with_header else None
         body = list(rows)
         if not body:

@@ -6,7 +6,7 @@ from typing import Any
 
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.examples import Examples
-from transferhub.dataset.rows import Row, delimiter_of, read_rows
+from transferhub.dataset.rows import Row, read_table
 from transferhub.errors import DataError, did_you_mean
 from transferhub.log import logger
 
@@ -91,8 +91,7 @@ def read_examples(
     `labelled` says whether a label column must be there; `paired` whether a second text must (or must not) be. None: a
     second text is looked for where neither text column is named.
     """
-    quoted = path.suffix.lower() == ".csv"
-    rows = read_rows(path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=quoted)
+    rows = read_table(path, with_header=True)
     header = next(rows, None)
     if header is None:
         raise DataError(f"{path} is empty", expected="a header line that names the columns, then a row a line")
@@ -125,9 +124,7 @@ def read_examples(
 
 def header_of(path: Path) -> list[str]:
     """The names in the first line of a file."""
-    rows = read_rows(
-        path, delimiter=delimiter_of(path) if path.is_file() else "\t", quoted=path.suffix.lower() == ".csv"
-    )
+    rows = read_table(path, with_header=True)
     return [name.strip() for name in next(rows, Row(1, [])).cells]
 
 

@@ -68,6 +68,12 @@ def read_rows(path: Path, *, delimiter: str, quoted: bool) -> Iterator[Row]:
             yield Row(line, cells)
 
 
+def read_table(path: Path, *, with_header: bool) -> Iterator[Row]:
+    """`read_rows` with the delimiter and the quoting that belong to the file's name (and header)."""
+    delimiter = delimiter_of(path) if with_header and path.is_file() else promised_delimiter(path)
+    return read_rows(path, delimiter=delimiter, quoted=path.suffix.lower() == ".csv")
+
+
 def promised_delimiter(path: Path) -> str:
     """A comma for files called ``.csv``, a tab for all others."""
     return "," if path.suffix.lower() == ".csv" else "\t"

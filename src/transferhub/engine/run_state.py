@@ -28,3 +28,9 @@ class RunState:
     def run_speed(self) -> float:
         """Steps a second."""
         return self.run_step / self.run_time_used if self.run_time_used else 0.0
+
+    @property
+    def line(self) -> str:
+        """The figures as the documents' TRAIN and EVAL lines show them."""
+        scores = "".join(f" {name}={value:.5f}" for name, value in self.run_scores.items())
+        return f"loss={self.run_loss:.5f}{scores} [step/sec: {self.run_speed:.2f}]"

@@ -340,15 +340,7 @@ class Training:
 
 def say_evaluation(split: str, state: RunState) -> None:
     """The documents' EVAL line."""
-    scores = "".join(f" {name}={value:.5f}" for name, value in state.run_scores.items())
-    logger.log(
-        EVAL,
-        "[%s dataset evaluation result] loss=%.5f%s [step/sec: %.2f]",
-        split,
-        state.run_loss,
-        scores,
-        state.run_speed,
-    )
+    logger.log(EVAL, "[%s dataset evaluation result] %s", split, state.line)
 
 
 def _score(scores: Mapping[str, float]) -> float:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -197,9 +198,13 @@ def _complete(folder: Path) -> None:
     if not (folder / "vocab.txt").is_file() and (folder / "tokenizer.json").is_file():
         from tokenizers import Tokenizer
 
-        vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
-        ordered = sorted(vocabulary, key=vocabulary.__getitem__)
-        atomic.write_text(folder / "vocab.txt", "".join(token.replace("\n", "\\n") + "\n" for token in ordered))
+        write_vocabulary(folder / "vocab.txt", Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab())
+
+
+def write_vocabulary(path: Path, vocabulary: Mapping[str, int]) -> None:
+    """Write a token a line, in the order of their ids."""
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__)
+    atomic.write_text(path, "".join(token.replace("\n", "\\n") + "\n" for token in ordered))
 
 
 def _family(card: Card | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
+from transferhub.module.store import write_vocabulary
 from transferhub.reader.columns import Columns, cached
 from transferhub.reader.tokenizer import OWN_VOCABULARY, tokenizer_for
 
@@ -113,9 +114,7 @@ class ClassifyReader:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""
         self.tokenizer.save_pretrained(folder)
         if not (folder / OWN_VOCABULARY).is_file():
-            vocabulary = self.tokenizer.get_vocab()
-            tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-            atomic.write_text(folder / OWN_VOCABULARY, "".join(token.replace("\n", "\\n") + "\n" for token in tokens))
+            write_vocabulary(folder / OWN_VOCABULARY, self.tokenizer.get_vocab())
 
     def _pairs(self, rows: Sequence[Row]) -> list[tuple[str, str | None]]:
         pairs = [texts_of(row, place) for place, row in enumerate(rows)]

@@ -330,17 +330,14 @@ class BaseTask(ABC):
 
     def settings(self) -> dict[str, Any]:
         """What determines a run's outcome, as JSON; two runs with equal settings are one run."""
-        sources = [node.source for node in walk_back([self.feature])]
-        modules = {
-            source.module.name: source.module.fingerprint() for source in sources if isinstance(source, EncoderSource)
-        }
+        modules = [encoder.module for encoder in self._encoders()]
         values = {
             **self.description(),
             **self.config.settings(),
-            "modules": modules,
+            "modules": {module.name: module.fingerprint() for module in modules},
             "tokenizer": self.reader.fingerprint,
-            "pretrained": [s.module.pretrained for s in sources if isinstance(s, EncoderSource)],
-            "frozen": [not source.trainable for source in sources],
+            "pretrained": [module.pretrained for module in modules],
+            "frozen": [not node.source.trainable for node in walk_back([self.feature])],
             "feature": self.feature.name,
         }
         return dict(json.loads(json.dumps(values)))
@@ -348,8 +345,11 @@ class BaseTask(ABC):
     @property
     def module_name(self) -> str:
         """The pretrained network's name."""
+        return ", ".join(encoder.module.name for encoder in self._encoders())
+
+    def _encoders(self) -> list[EncoderSource]:
         sources = [node.source for node in walk_back([self.feature])]
-        return ", ".join(source.module.name for source in sources if isinstance(source, EncoderSource))
+        return [source for source in sources if isinstance(source, EncoderSource)]
 
     def _best_folder(self) -> Path | None:
         if self.run_path is not None:

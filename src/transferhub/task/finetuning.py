@@ -24,6 +24,7 @@ from transferhub.log import TRAIN, logger
 from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
 from transferhub.report.tensorboard import Scalars
+from transferhub.strategy import Plan
 from transferhub.task import saved_model
 from transferhub.task.result import RunResult, ScoredSplit, peak_rss_mb, write_page, write_predictions
 
@@ -68,7 +69,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
     settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset)}
-    task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
+    plan = task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
     try:
         task.run_path = folder.path
@@ -79,7 +80,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
                 "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
             )
             return result
-        training = _prepare(task, folder, splits, do_eval)
+        training = _prepare(task, folder, plan, splits, do_eval)
         _train(task, training, folder)
         result = _close(task, dataset, training, folder, test, started)
     finally:
@@ -89,10 +90,9 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     return result
 
 
-def _prepare(task: "BaseTask", folder: RunFolder, splits: Splits, do_eval: bool) -> Training:
+def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do_eval: bool) -> Training:
     config = task.config
     task.events.fire("build_env_start")
-    plan = task.plan()
     network = speed_up(task.take_network()).to(config.device)
     assert isinstance(network, Network)
     if "precision" not in folder.record:
@@ -206,17 +206,7 @@ def _fingerprints(dataset: BaseDataset) -> dict[str, str]:
 
 def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:
     assert task.training is not None
-    state = states[0]
-    scores = "".join(f" {name}={value:.5f}" for name, value in state.run_scores.items())
-    logger.log(
-        TRAIN,
-        "step %d / %d: loss=%.5f%s [step/sec: %.2f]",
-        task.current_step,
-        task.training.total_steps,
-        state.run_loss,
-        scores,
-        state.run_speed,
-    )
+    logger.log(TRAIN, "step %d / %d: %s", task.current_step, task.training.total_steps, states[0].line)
 
 
 def _say_saved(path: Path) -> None:

@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from transferhub.engine.batches import ordered_batches
 from transferhub.engine.objective import Objective
 from transferhub.engine.run_state import RunState
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 
 
-def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Mapping[str, int], device: str) -> dict[str, Tensor]:
+def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Padding, device: str) -> dict[str, Tensor]:
     """A batch on its device: int64 ``[B, L]`` columns, the mask, the labels."""
     batch = columns.batch(rows, pad)
     return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
 
 
 def stream(
-    network: nn.Module, columns: Columns, pad: Mapping[str, int], batch_size: int, device: str
+    network: nn.Module, columns: Columns, pad: Padding, batch_size: int, device: str
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]]]:
     """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode.
 
@@ -43,7 +43,7 @@ def evaluate(
     network: nn.Module,
     objective: Objective,
     columns: Columns,
-    pad: Mapping[str, int],
+    pad: Padding,
     batch_size: int,
     device: str,
     see: Callable[[npt.NDArray[np.int64], dict[str, Tensor]], None] | None = None,

@@ -26,7 +26,7 @@ class Working:
 
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
-        self.network = master if precision == "fp32" else copy.deepcopy(master).to(torch.bfloat16)
+        self.network = master if precision == "fp32" else _in_bf16(copy.deepcopy(master))
         self._pairs = (
             []
             if self.network is master
@@ -59,6 +59,17 @@ class Working:
         """Copy the masters' values to the working copy."""
         if self._pairs:
             torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
+
+
+def _in_bf16(network: nn.Module) -> nn.Module:
+    """Parameters and saved buffers in bf16; what a network computes for itself (angles of positions) stays fp32."""
+    saved = network.state_dict().keys()
+    own = {name: buffer for name, buffer in network.named_buffers() if name not in saved}
+    network.to(torch.bfloat16)
+    for name, buffer in own.items():
+        place, _, last = name.rpartition(".")
+        network.get_submodule(place)._buffers[last] = buffer
+    return network
 
 
 def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture: Mapping[str, Any]) -> str:

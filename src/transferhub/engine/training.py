@@ -31,7 +31,7 @@ from transferhub.engine.signals import StopRequest
 from transferhub.errors import TrainingError
 from transferhub.graph import Network, derive
 from transferhub.log import EVAL, logger
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 from transferhub.strategy import Plan
 from transferhub.strategy.optimizers import make
 
@@ -74,13 +74,13 @@ class Splits:
     Args:
         train: With labels.
         dev: With labels; None: no evaluation during training.
-        pad: Column name → value that fills up.
+        pad: How rows of different lengths become one array.
         where: Names a training row for messages.
     """
 
     train: Columns
     dev: Columns | None
-    pad: Mapping[str, int]
+    pad: Padding
     where: Callable[[int], str]
 
 

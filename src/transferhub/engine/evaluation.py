@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transferhub.engine.batches import ordered_batches
+from transferhub.engine.memory import halves, is_out_of_memory
 from transferhub.engine.objective import Objective
 from transferhub.engine.run_state import RunState
 from transferhub.reader import Columns, Padding
@@ -25,15 +26,23 @@ def stream(
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]]]:
     """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode.
 
-    The network's mode is afterwards as it was.
+    A batch for which memory does not suffice is done in halves. The network's mode is afterwards as it was.
     """
     mode = network.training
     network.eval()
     try:
-        for rows in ordered_batches(columns.lengths, batch_size):
-            batch = tensors(columns, rows, pad, device)
-            with torch.inference_mode():
-                outputs = network(batch)
+        waiting = list(reversed(ordered_batches(columns.lengths, batch_size)))
+        while waiting:
+            rows = waiting.pop()
+            try:
+                batch = tensors(columns, rows, pad, device)
+                with torch.inference_mode():
+                    outputs = network(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or len(rows) == 1:
+                    raise
+                waiting += reversed(halves(rows))
+                continue
             yield rows, batch, outputs
     finally:
         network.train(mode)

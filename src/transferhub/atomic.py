@@ -128,26 +128,25 @@ def clear_parts(parent: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def damage(folder: Path, only: str = "") -> str | None:
+def damage(folder: Path, only: str | tuple[str, ...] = "") -> str | None:
     """Say what is wrong with a folder written by `whole_folder`, or None if every byte is as it was written.
 
-    `only` names an ending: other files, which people may edit, are not looked at.
+    `only` names endings: other files, which people may edit, are not looked at.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files: dict[str, dict[str, Any]] = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        files = {str(name): (said["bytes"], said["sha256"]) for name, said in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{folder / MANIFEST} cannot be read ({error})"
-    for name, said in files.items():
+    for name, (size, digest) in files.items():
         if not name.endswith(only):
             continue
         path = folder / name
         if not path.is_file():
             return f"{path} is missing"
-        size = path.stat().st_size
-        if size != said.get("bytes"):
-            return f"{path} has {size} bytes, {said.get('bytes')} were written"
-        if sha256(path) != said.get("sha256"):
+        if path.stat().st_size != size:
+            return f"{path} has {path.stat().st_size} bytes, {size} were written"
+        if sha256(path) != digest:
             return f"{path} has other bytes than were written (sha256 differs)"
     return None
 

@@ -171,7 +171,7 @@ class Training:
 
     def _drop_damaged_best(self) -> None:
         folder = self.folder / BEST
-        fault = atomic.damage(folder, only=".safetensors") if folder.exists() else None
+        fault = atomic.damage(folder, only=(".safetensors", "best.json")) if folder.exists() else None
         if fault is not None:
             logger.warning(
                 "The best model so far is damaged (%s): it is removed, the next evaluation keeps a new one", fault

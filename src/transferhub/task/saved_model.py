@@ -87,6 +87,8 @@ def load(best_model: str | Path) -> "BaseTask":
             expected="the best_model folder of a run",
             fix="the last lines of a run say where it is: ckpt_<time>/best_model",
         )
+    if fault := atomic.damage(folder, only=DESCRIPTION):
+        raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     description = _description(folder)
     kind = TASKS.get(str(description.get("task")))
     if kind is None:

@@ -26,8 +26,7 @@ def survivors(source, target, use):
         try:
             use(copy)
             ends["result"] += 1
-        except HubError as error:
-            assert error.what.strip(), "a message"
+        except HubError:
             ends["HubError"] += 1
         except Exception as error:
             pytest.fail(f"{name}, {kind} (round {number}): {type(error).__name__}: {error}")

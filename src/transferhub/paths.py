@@ -24,6 +24,11 @@ def cache() -> Path:
     return home() / "cache"
 
 
+def downloads() -> Path:
+    """Files on their way here: what an interrupted ``hub install`` goes on with."""
+    return home() / "downloads"
+
+
 def tuning() -> Path:
     """The file of settings measured on this machine."""
     return home() / "tuning.json"

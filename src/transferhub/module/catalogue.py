@@ -20,6 +20,7 @@ class Card:
         language: ``en``, ``zh`` …
         summary: One line.
         aliases: Other names, PaddleHub's among them.
+        weights: The pickle to convert, by name, where the source has no safetensors.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Card:
     language: str
     summary: str
     aliases: tuple[str, ...] = ()
+    weights: str = ""
 
 
 def canonical(name: str) -> str:

@@ -22,6 +22,7 @@ from transferhub.log import logger
 from transferhub.module import files
 
 BLOCK = 2**16
+SHOWN = 2**20  # smaller files have no progress bar
 TRIES = 5  # of one file, each of which must have brought something
 
 
@@ -103,7 +104,14 @@ def _download(repo: str, commit: str, remote: Remote, part: Path, again: str) ->
     url, headers = hf_hub_url(repo, remote.name, revision=commit), build_hf_headers()
     with (
         open(part, "ab") as file,
-        tqdm(total=remote.size, initial=file.tell(), unit="B", unit_scale=True, desc=remote.name) as bar,
+        tqdm(
+            total=remote.size,
+            initial=file.tell(),
+            unit="B",
+            unit_scale=True,
+            desc=remote.name,
+            disable=remote.size is not None and remote.size < SHOWN,
+        ) as bar,
     ):
         for attempt in range(TRIES):
             had = file.tell()
@@ -120,7 +128,7 @@ def _download(repo: str, commit: str, remote: Remote, part: Path, again: str) ->
                     if had and answer.status_code != 206:  # a server that sends all of it again
                         file.truncate(0)
                         bar.reset()
-                    for block in answer.iter_bytes(BLOCK):
+                    for block in answer.iter_bytes():
                         file.write(block)
                         file.flush()
                         bar.update(len(block))

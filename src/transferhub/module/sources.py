@@ -70,7 +70,10 @@ def folder(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
 def archive(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
     """An archive, unpacked for as long as the block lasts."""
     paths.downloads().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="archive-", dir=paths.downloads()) as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="archive-", dir=paths.downloads()) as place,
+        fetch.in_use(Path(place)),
+    ):
         archives.unpack(path, Path(place), lambda names: files.choose(names, str(path), allow))
         yield Opened(Path(place), sorted(each.name for each in Path(place).iterdir()), ours=True)
 

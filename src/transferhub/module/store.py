@@ -86,7 +86,7 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
         ModuleError: Unknown, not reachable, or `origin` is no module.
     """
     if origin is None:
-        with contextlib.suppress(_Damaged):
+        with contextlib.suppress(_Damaged):  # it is replaced
             if (here := _here(name)) and not damage(here):
                 logger.info("Module %s already installed in %s", here.name, here.folder)
                 return here
@@ -110,8 +110,8 @@ def download(
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModuleError(f"{target} is there already", fix="remove it, or name another folder with --output-path")
-    if origin is None and (here := _here(name)):
-        origin = str(here.folder.resolve())
+    if origin is None and _here(name):
+        origin = name
     return _bring(name, target, version, origin, allow)
 
 
@@ -128,29 +128,36 @@ def uninstall(name: str) -> Path:
     return folder
 
 
-def damage(module: Installed) -> str | None:
-    """Compare every byte of an installed module with what was installed; say what differs, or return None."""
-    return atomic.damage(module.folder) if (module.folder / RECORD).is_file() else None
+def find(name: str) -> Installed | None:
+    """A module that is installed or came with a package, whole or damaged; None: it is not here."""
+    folder = _place(name)
+    if (folder / RECORD).is_file():
+        return _read(folder)
+    card = catalogue.find(name)
+    if card and (packaged := sources.packaged(card)):
+        return Installed(card.name, packaged, card.source, card.revision, card.family)
+    return None
 
 
-def clear() -> int:
-    """Remove what can be computed or fetched again, and half-finished downloads; return the bytes that it freed."""
-    from transferhub.module import fetch
+def damage(module: Installed, *, bytes_too: bool = True) -> str | None:
+    """Compare the files of an installed module with what was installed; say what differs, or return None.
 
-    freed = 0
-    places = [paths.cache()]
-    if paths.downloads().is_dir():
-        places += [each for each in paths.downloads().iterdir() if each.is_dir()]
-    for place in places:
-        if not place.is_dir():
-            continue
-        with fetch.in_use(paths.downloads() / place.name, wait=0) as free:
-            if not free:
-                logger.warning("%s is in use by another process and stays", place)
-                continue
-            freed += sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
-            shutil.rmtree(place)
-    return freed
+    Args:
+        module: The module; what came with a package is not looked at.
+        bytes_too: False: compare sizes only.
+    """
+    return atomic.damage(module.folder, bytes_too=bytes_too) if (module.folder / RECORD).is_file() else None
+
+
+def damaged(name: str, wrong: str) -> ModuleError:
+    """The error for an installed module whose files are not what was installed, with the way to mend it."""
+    origin = ""
+    with contextlib.suppress(ModuleError):
+        module = find(name)
+        origin = f" --from {module.source}" if module and module.stands_for else ""
+    return _Damaged(
+        f"the module {name} is damaged: {wrong}", fix=f"reinstall it: `hub install {name}{origin}` replaces it"
+    )
 
 
 class _Damaged(ModuleError):
@@ -160,7 +167,7 @@ class _Damaged(ModuleError):
 def _here(name: str, *, weights: bool = True) -> Installed | None:
     path = Path(name).expanduser()
     card = catalogue.find(name)
-    if name.startswith((".", "/", "~")) or os.sep in name or (path.exists() and not card):
+    if name.startswith((".", "/", "~")) or os.sep in name or (name and path.exists() and not card):
         if path.is_file() and archives.ending(path):
             stem = path.name[: -len(archives.ending(path))]
             path, source = sources.unpacked(path), str(path)
@@ -174,30 +181,11 @@ def _here(name: str, *, weights: bool = True) -> Installed | None:
             raise ModuleError(
                 f"there is no folder {path}", expected="a folder with config.json and model.safetensors, or an archive"
             )
-    folder = _place(name)
-    atomic.recover(folder)
-    if (folder / RECORD).is_file():
-        return _whole(folder, name)
-    if card and (packaged := sources.packaged(card)):
-        return Installed(card.name, packaged, card.source, card.revision, card.family)
-    return None
-
-
-def _whole(folder: Path, name: str) -> Installed:
-    """An installed module, if its files still have their sizes (`damage` compares every byte)."""
-    if wrong := atomic.damage(folder, bytes_too=False):
-        raise _damaged(name, wrong, folder)
-    return _read(folder)
-
-
-def _damaged(name: str, wrong: str, folder: Path) -> ModuleError:
-    origin = ""
-    with contextlib.suppress(ModuleError):
-        record = files.json_object(folder / RECORD)
-        origin = f" --from {record['source']}" if record.get("stands_for") else ""
-    return _Damaged(
-        f"the module {name} is damaged: {wrong}", fix=f"reinstall it: `hub install {name}{origin}` replaces it"
-    )
+    atomic.recover(_place(name))
+    here = find(name)
+    if here and (wrong := damage(here, bytes_too=False)):
+        raise damaged(name, wrong)
+    return here
 
 
 def _bring(name: str, target: Path, version: str | None, origin: str | None, allow: Collection[str]) -> Installed:
@@ -234,7 +222,8 @@ def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     if path.is_file() and archives.ending(path):
         return str(path), path.name[: -len(archives.ending(path))], None
     if here := _here(origin, weights=False):
-        return str(here.folder), here.stands_for or here.name, card
+        called = here.stands_for or here.name
+        return str(here.folder), "" if canonical(called) == canonical(name) else called, card
     if card is not None:
         return card.source, card.name, card
     raise ModuleError(
@@ -313,7 +302,7 @@ def _write(record: Installed, folder: Path) -> None:
 def _read(folder: Path) -> Installed:
     try:
         return Installed(folder=folder, **files.json_object(folder / RECORD))  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ModuleError(
-            f"{folder / RECORD} is damaged: {error}", fix=f"remove the folder {folder} and install the module again"
+    except (ModuleError, TypeError) as error:
+        raise _Damaged(
+            f"the module in {folder} is damaged: {RECORD} cannot be read", fix="install it again: that replaces it"
         ) from error

@@ -85,7 +85,7 @@ def _open(
     pretrained: bool = True,
 ) -> store.Installed:
     folder = directory or (module_dir[0] if isinstance(module_dir, tuple) else module_dir)
-    if folder is None and name is None:
+    if folder is None and name is None and source is None:
         raise ModuleError("a module without a name", expected='hub.Module(name="minilm") or hub.Module(directory="…")')
     if folder is not None:
         return store.locate(str(Path(folder).resolve()), weights=pretrained)

@@ -164,23 +164,30 @@ class _Damaged(ModuleError):
     """An installed module whose files are not what was installed."""
 
 
-def _here(name: str, *, weights: bool = True) -> Installed | None:
+def _path(name: str) -> Path | None:
+    """The path that a name means: one with a folder in it, or one that is there and no name of the catalogue."""
     path = Path(name).expanduser()
-    card = catalogue.find(name)
-    if name.startswith((".", "/", "~")) or os.sep in name or (name and path.exists() and not card):
+    means = name.startswith((".", "/", "~")) or (os.sep in name and not name.startswith("hf:"))
+    return path if means or (name and path.exists() and not catalogue.find(name)) else None
+
+
+def _stem(path: Path) -> str:
+    """What a module from a folder or an archive is called."""
+    return path.name[: len(path.name) - len(archives.ending(path))] if path.is_file() else path.name
+
+
+def _here(name: str, *, weights: bool = True) -> Installed | None:
+    if path := _path(name):
         if path.is_file() and archives.ending(path):
-            stem = path.name[: -len(archives.ending(path))]
-            path, source = sources.unpacked(path), str(path)
-            return Installed(stem, path, source, "", _family(None))
+            return Installed(_stem(path), sources.unpacked(path), str(path), "", _family(None))
         if path.is_dir():
             files.check_folder(path, weights=weights)
             return Installed(path.name, path, str(path), "", _family(None))
-        if path.exists():
-            raise ModuleError(f"{path} is no module", expected=f"a folder, or an archive: {' '.join(archives.ENDINGS)}")
-        if not NAME.fullmatch(name):
-            raise ModuleError(
-                f"there is no folder {path}", expected="a folder with config.json and model.safetensors, or an archive"
-            )
+        raise ModuleError(
+            f"{path} is no module" if path.exists() else f"there is no folder {path}",
+            expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
+            f"({' '.join(archives.ENDINGS)})",
+        )
     atomic.recover(_place(name))
     here = find(name)
     if here and (wrong := damage(here, bytes_too=False)):
@@ -204,7 +211,7 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
             _fill(folder, source)
             kept = card.name if card and origin is None else name
             family = _family(known)
-            _write(Installed(kept, folder, origin or address, version or source.version, family, stands_for), folder)
+            _write(Installed(kept, folder, address, version or source.version, family, stands_for), folder)
     except HubError:
         raise
     except Exception as error:  # the library raises requests', httpx' and its own kinds
@@ -215,13 +222,13 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
 
 def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     """What ``--from`` names: its address, what a module from there is called, and the card of that."""
-    card, path = catalogue.find(origin), Path(origin).expanduser()
+    card, path = catalogue.find(origin), _path(origin)
     if origin.startswith("hf:"):
         own = catalogue.find(name)
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
-    if path.is_file() and archives.ending(path):
-        return str(path), path.name[: -len(archives.ending(path))], None
-    if here := _here(origin, weights=False):
+    if path and (path.is_dir() or (path.is_file() and archives.ending(path))):
+        return str(path.resolve()), _stem(path), None
+    if not path and (here := _here(origin)):
         called = here.stands_for or here.name
         return str(here.folder), "" if canonical(called) == canonical(name) else called, card
     if card is not None:

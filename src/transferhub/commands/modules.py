@@ -125,10 +125,10 @@ def show(
             "licence": card.licence,
             "source": card.source + (f" ({card.weights} is converted)" if card.weights else ""),
             "revision": card.revision,
-            "size": f"{card.bytes / 1e6:.0f} MB",
+            "size": card.size,
             "aliases": ", ".join(card.aliases) or "–",
         }
-    rows["location"] = str(here.folder) if here else f"not here: hub install {rows['name']}"
+    rows["location"] = str(here.folder) if here else _way(card)
     wrong = None
     if here is not None:
         wrong = store.damage(here, bytes_too=verify)
@@ -160,11 +160,17 @@ def _rows(everything: bool) -> list[dict[str, Any]]:
     ]
     if everything:
         rows += [
-            {"name": card.name, "where": f"not here: hub install {card.name}", "stands_for": "", **_facts(card)}
+            {"name": card.name, "where": _way(card), "stands_for": "", **_facts(card)}
             for card in catalogue.cards().values()
             if catalogue.canonical(card.name) not in here
         ]
     return rows
+
+
+def _way(card: catalogue.Card | None) -> str:
+    if card is None:
+        return "not here"
+    return f"not here: hub install {card.name}" + (" --from DIR" if card.source == "own" else "")
 
 
 def _damaged(module: store.Installed) -> bool:
@@ -178,7 +184,7 @@ def _facts(card: catalogue.Card | None) -> dict[str, Any]:
         "summary": card.summary,
         "language": card.language,
         "licence": card.licence,
-        "bytes": card.bytes,
+        "bytes": card.bytes or None,
         "aliases": list(card.aliases),
     }
 

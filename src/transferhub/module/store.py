@@ -165,10 +165,11 @@ class _Damaged(ModuleError):
 
 
 def _path(name: str) -> Path | None:
-    """The path that a name means: one with a folder in it, or one that is there and no name of the catalogue."""
-    path = Path(name).expanduser()
-    means = name.startswith((".", "/", "~")) or (os.sep in name and not name.startswith("hf:"))
-    return path if means or (name and path.exists() and not catalogue.find(name)) else None
+    """The path that a name means: one with a folder in it, or one that is there; names of the catalogue go before."""
+    path, inside = Path(name).expanduser(), os.sep in name and not name.startswith("hf:")
+    if name.startswith((".", "/", "~")) or (inside and path.exists()):
+        return path
+    return path if name and (inside or path.exists()) and not catalogue.find(name) else None
 
 
 def _stem(path: Path) -> str:
@@ -281,7 +282,7 @@ def _unknown(name: str) -> ModuleError:
 def _unreachable(name: str, address: str, card: Card | None, error: Exception) -> ModuleError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = " ".join(lines[:2]) or type(error).__name__
-    size = f" ({card.bytes / 1e6:.0f} MB)" if card and card.source == address else ""
+    size = f" ({card.size})" if card and card.source == address else ""
     return ModuleError(
         f"the module {name} is not on this machine, and {address}{size} cannot be fetched: {reason}",
         fix=f"with a network: `hub install {name}` (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids it); "

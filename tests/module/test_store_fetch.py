@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import huggingface_hub
 import pytest
-from tests.module.mirror import COMMIT, serving
+from mirror import COMMIT, serving
 
 from transferhub import paths
 from transferhub.commands import main
@@ -105,6 +105,7 @@ def test_a_killed_install_goes_on_at_the_next_one(install, mirror, contents, tmp
         assert mirror.stalled.wait(60)
         part = paths.downloads() / f"someone--encoder@{COMMIT[:12]}" / "model.safetensors.part"
         while not part.is_file() or part.stat().st_size < 20_000:
+            assert first.poll() is None
             os.sched_yield()
         first.send_signal(signal.SIGKILL)
     assert not place().exists()

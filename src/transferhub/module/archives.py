@@ -125,7 +125,9 @@ def _safe(archive: Path, raw: str) -> PurePosixPath:
 
 def _base(archive: Path, names: list[PurePosixPath]) -> PurePosixPath:
     """The folder inside the archive that holds the module: where ``config.json`` lies, the nearest to the top."""
-    found = sorted({name.parent for name in names if name.name == CONFIG}, key=lambda folder: len(folder.parts))
+    found = sorted(
+        {name.parent for name in names if name.name == CONFIG}, key=lambda folder: (len(folder.parts), str(folder))
+    )
     if not found:
         raise ModuleError(
             f"the archive {archive} holds no module: there is no {CONFIG} in it",

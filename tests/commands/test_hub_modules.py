@@ -56,6 +56,16 @@ def test_install_from_an_archive_then_show_verify_and_damage(said, tiny, tmp_pat
     assert said("show", "ernie", "--verify")[0] == 0
 
 
+def test_a_folder_or_an_archive_is_installed_under_its_own_name(said, tiny, tmp_path, in_tmp):
+    with zipfile.ZipFile("theirs.zip", "w") as file:
+        for path in tiny.iterdir():
+            file.write(path, path.name)
+    assert said("install", "theirs.zip")[1] == f"theirs → {paths.modules() / 'theirs'}\n"
+    assert said("install", tiny)[1] == f"module → {paths.modules() / 'module'}\n"
+    assert said("show", tiny)[0] == 0
+    assert {row["name"] for row in json.loads(said("list", "--json")[1])} == {"minilm", "module", "theirs"}
+
+
 def test_a_flipped_byte_is_mended_by_installing_again(said, tiny):
     assert said("install", "mine", "--from", tiny)[0] == 0
     vocabulary = paths.modules() / "mine" / "vocab.txt"

@@ -15,7 +15,7 @@ class Mirror:
 
     def __init__(self, repo, files):
         self.repo, self.files = repo, files
-        self.listing = True  # False: names alone, without sizes and digests
+        self.listing = "blobs"  # what tells of files: "names" tells no sizes and digests, "tree" is a page of its own
         self.asked = []
         self.break_after = {}  # file → bytes after which connections end, as many times as the list has entries
         self.stall_after = {}  # file → bytes after which nothing comes any more
@@ -46,9 +46,16 @@ class Mirror:
 
     def answer(self, request, *, body):
         path = unquote(urlparse(request.path).path)
-        if path == f"/api/models/{self.repo}/revision/main":
-            siblings = [{"rfilename": name, **(self.describe(name) if self.listing else {})} for name in self.files]
-            answer = {"id": self.repo, "sha": COMMIT, "private": False, "downloads": 0, "siblings": siblings}
+        if path.startswith(f"/api/models/{self.repo}/revision/"):
+            answer = {"id": self.repo, "sha": COMMIT, "private": False, "downloads": 0}
+            if self.listing != "tree":
+                blobs = self.listing == "blobs"
+                answer["siblings"] = [
+                    {"rfilename": name, **(self.describe(name) if blobs else {})} for name in self.files
+                ]
+            return self.send(request, 200, json.dumps(answer).encode(), body, {"Content-Type": "application/json"})
+        if path == f"/api/models/{self.repo}/tree/{COMMIT}":
+            answer = [self.entry(name) for name in self.files if "/" not in name]
             return self.send(request, 200, json.dumps(answer).encode(), body, {"Content-Type": "application/json"})
         resolve = f"/{self.repo}/resolve/{COMMIT}/"
         name = path.removeprefix(resolve)
@@ -72,6 +79,12 @@ class Mirror:
             sha256 = hashlib.sha256(data).hexdigest()
             return {"size": len(data), "lfs": {"size": len(data), "sha256": sha256, "pointerSize": 130}}
         return {"size": len(data), "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()}
+
+    def entry(self, name):
+        described = self.describe(name)
+        lfs = described.get("lfs")
+        entry = {"type": "file", "path": name, "size": described["size"], "oid": described.get("blobId", "0" * 40)}
+        return entry | ({"lfs": {**lfs, "oid": lfs["sha256"]}} if lfs else {})
 
     def send(self, request, status, data, body, headers, name=""):
         request.send_response(status)

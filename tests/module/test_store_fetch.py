@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import huggingface_hub
 import pytest
+import torch
 from mirror import COMMIT, serving
+from safetensors.torch import load_file
 
 from transferhub import paths
 from transferhub.commands import main
@@ -154,20 +156,35 @@ def test_other_bytes_than_the_hub_says_are_refused_and_leave_nothing(install, mi
     assert install().code == 0
 
 
-def test_a_mirror_whose_listing_has_names_only_is_asked_file_by_file(install, mirror, contents):
-    mirror.listing = False
+@pytest.mark.parametrize("listing", ["names", "tree"])
+def test_mirrors_that_tell_of_files_in_another_way_are_verified_too(install, mirror, contents, listing):
+    mirror.listing = listing
     mirror.flipped.add("model.safetensors")
     assert hashlib.sha256(contents["model.safetensors"]).hexdigest() in install().said
     mirror.flipped.clear()
     assert install().code == 0
 
 
+def test_the_catalogue_allows_the_pickle_that_it_names(install, mirror, contents, tiny, tmp_path):
+    mirror.repo = "nghuyong/ernie-1.0-base-zh"
+    torch.save(load_file(tiny / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    del contents["model.safetensors"]
+    contents["pytorch_model.bin"] = (tmp_path / "pytorch_model.bin").read_bytes()
+    done = install("ernie==1.2.0")
+    assert done.code == 0, done.said
+    module = store.locate("ernie")
+    assert (module.version, module.stands_for, module.source) == ("1.2.0", "", "hf:nghuyong/ernie-1.0-base-zh")
+    assert load_file(module.folder / "model.safetensors").keys() == load_file(tiny / "model.safetensors").keys()
+    assert store.locate("hf:nghuyong/ernie-1.0-base-zh").folder == module.folder
+    asked = len(mirror.asked)
+    assert install("mine", "--from", "rbt3").code == 2, "the mirror has no such repository"
+    assert install("other", "--from", "ernie").code == 0
+    assert len(mirror.asked) == asked
+
+
 def test_a_repository_with_a_pickle_only_is_refused_before_it_is_fetched_and_converted_when_allowed(
     install, mirror, contents, tiny, tmp_path
 ):
-    import torch
-    from safetensors.torch import load_file
-
     tensors = load_file(tiny / "model.safetensors")
     torch.save(tensors, tmp_path / "pytorch_model.bin")
     del contents["model.safetensors"]

@@ -21,7 +21,7 @@ from transferhub.errors import ModuleError
 from transferhub.log import logger
 from transferhub.module import files
 
-BLOCK = 2**16
+BLOCK = 2**20
 SHOWN = 2**20  # smaller files have no progress bar
 TRIES = 5  # of one file, each of which must have brought something
 
@@ -149,11 +149,13 @@ def _download(repo: str, commit: str, remote: Remote, part: Path, again: str) ->
 
 
 def _verify(repo: str, remote: Remote, part: Path) -> None:
+    if remote.digest is not None and len(remote.digest) == 40 and _digest(part, 40, head=b"") == remote.digest:
+        return  # some mirrors give the sha1 of the bytes alone
     if remote.size is not None and part.stat().st_size != remote.size:
         found, wanted = f"{part.stat().st_size} bytes", f"{remote.size} bytes"
     elif remote.digest is not None:
-        wanted = f"{'sha256' if len(remote.digest) == 64 else 'git sha1'} {remote.digest}"
-        found = f"{wanted.rpartition(' ')[0]} {_digest(part, len(remote.digest))}"
+        kind = "sha256" if len(remote.digest) == 64 else "git sha1"
+        wanted, found = f"{kind} {remote.digest}", f"{kind} {_digest(part, len(remote.digest))}"
     else:
         logger.warning("%s of hf:%s: %s tells no checksum, so none was compared", remote.name, repo, _endpoint())
         return
@@ -167,27 +169,33 @@ def _verify(repo: str, remote: Remote, part: Path) -> None:
         )
 
 
-def _digest(path: Path, length: int) -> str:
+def _digest(path: Path, length: int, head: bytes | None = None) -> str:
+    """The sha256 of a file, or its sha1 after git's head."""
     with open(path, "rb") as file:
         if length == 64:
             return hashlib.file_digest(file, "sha256").hexdigest()
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size if head is None else head, usedforsecurity=False)
         while block := file.read(BLOCK):
             digest.update(block)
         return digest.hexdigest()
 
 
 def _listing(repo: str, revision: str | None) -> tuple[str, list[Remote]]:
-    """The commit and files of a repository."""
-    from huggingface_hub import HfApi, constants
+    """The commit and files of a repository; some mirrors tell files with the commit, others in a listing of theirs."""
+    from huggingface_hub import HfApi, RepoFile, constants
 
-    info = HfApi().model_info(
-        repo, revision=revision or "main", files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
-    )
-    remotes = [
-        Remote(each.rfilename, each.size, each.lfs.sha256 if each.lfs else each.blob_id) for each in info.siblings or []
-    ]
-    return str(info.sha or revision or "main"), remotes
+    api, revision = HfApi(), revision or "main"
+    info = api.model_info(repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    commit = str(info.sha or revision)
+    if info.siblings:
+        return commit, [Remote(each.rfilename, each.size, _known_digest(each)) for each in info.siblings]
+    listed = [each for each in api.list_repo_tree(repo, revision=commit) if isinstance(each, RepoFile)]
+    return commit, [Remote(each.path, each.size, _known_digest(each)) for each in listed]
+
+
+def _known_digest(file: Any) -> str | None:
+    digest = file.lfs.sha256 if file.lfs else file.blob_id
+    return str(digest) if digest else None
 
 
 def _described(repo: str, commit: str, remote: Remote) -> Remote:

@@ -15,7 +15,7 @@ from pathlib import Path
 from transferhub import atomic, paths
 from transferhub.errors import HubError, ModuleError, did_you_mean
 from transferhub.log import logger
-from transferhub.module import archives, catalogue, files, pickles, sources
+from transferhub.module import archives, catalogue, fetch, files, pickles, sources
 from transferhub.module.catalogue import Card, canonical
 from transferhub.module.files import RECORD
 
@@ -76,7 +76,7 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
     """Bring a module's files into the store under `name`. What is there, whole, stays; what is damaged is replaced.
 
     Args:
-        name: The name it is to have.
+        name: The name it is to have. A folder or an archive is installed under its own name.
         version: As in ``ernie==1.2.0``: kept in the record; sources here have one version each.
         origin: A folder, archive, ``hf:OWNER/NAME`` or another module to take the files from; the name then stands
             for that.
@@ -85,12 +85,16 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
     Raises:
         ModuleError: Unknown, not reachable, or `origin` is no module.
     """
-    if origin is None:
-        with contextlib.suppress(_Damaged):  # it is replaced
-            if (here := _here(name)) and not damage(here):
-                logger.info("Module %s already installed in %s", here.name, here.folder)
-                return here
-    return _bring(name, _place(name), version, origin, allow)
+    if origin is None and (path := _path(name)):
+        name, origin = _stem(path.resolve()), name
+    place = _place(name)
+    with fetch.in_use(paths.downloads() / place.name):  # another process may be at it: then it is here afterwards
+        if origin is None:
+            with contextlib.suppress(_Damaged):  # it is replaced
+                if (here := _here(name)) and not damage(here):
+                    logger.info("Module %s already installed in %s", here.name, here.folder)
+                    return here
+        return _bring(name, place, version, origin, allow)
 
 
 def download(
@@ -129,7 +133,9 @@ def uninstall(name: str) -> Path:
 
 
 def find(name: str) -> Installed | None:
-    """A module that is installed or came with a package, whole or damaged; None: it is not here."""
+    """A module that is installed or came with a package, whole or damaged, or a folder; None: it is not here."""
+    if _path(name):
+        return _here(name)
     folder = _place(name)
     if (folder / RECORD).is_file():
         return _read(folder)
@@ -223,12 +229,12 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
 
 def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     """What ``--from`` names: its address, what a module from there is called, and the card of that."""
-    card, path = catalogue.find(origin), _path(origin)
+    own, card, path = catalogue.find(name), catalogue.find(origin), _path(origin)
     if origin.startswith("hf:"):
-        own = catalogue.find(name)
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
     if path and (path.is_dir() or (path.is_file() and archives.ending(path))):
-        return str(path.resolve()), _stem(path), None
+        called = _stem(path.resolve())
+        return str(path.resolve()), "" if canonical(called) == canonical(name) and not own else called, None
     if not path and (here := _here(origin)):
         called = here.stands_for or here.name
         return str(here.folder), "" if canonical(called) == canonical(name) else called, card

@@ -1,7 +1,7 @@
 """Where files live.
 
 Environment:
-    TRANSFERHUB_HOME: modules, caches and measured settings (default ``~/.transferhub``).
+    TRANSFERHUB_HOME: modules, downloads, caches and measured settings (default ``~/.transferhub``).
     TRANSFERHUB_DATASETS: a folder with data sets in PaddleHub's own layout, looked at first.
 """
 

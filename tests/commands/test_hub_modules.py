@@ -63,6 +63,7 @@ def test_a_folder_or_an_archive_is_installed_under_its_own_name(said, tiny, tmp_
     assert said("install", "theirs.zip")[1] == f"theirs → {paths.modules() / 'theirs'}\n"
     assert said("install", tiny)[1] == f"module → {paths.modules() / 'module'}\n"
     assert said("show", tiny)[0] == 0
+    assert "whole" not in said("show", "minilm", "--verify")[1], "there is nothing to compare a package's files with"
     assert {row["name"] for row in json.loads(said("list", "--json")[1])} == {"minilm", "module", "theirs"}
 
 

@@ -84,6 +84,10 @@ def test_a_folder_of_the_users_goes_before_a_source_of_that_name(tiny, in_tmp):
     assert store.locate("google-bert/bert-base-chinese").version == ""
 
 
-def test_a_module_without_a_public_copy_says_how_to_bring_ones_own():
-    with pytest.raises(ModuleError, match=r"no public copy of ernie_tiny(?s:.)*install ernie_tiny --from DIR"):
+def test_a_module_without_a_public_copy_says_how_to_bring_ones_own(lines):
+    with pytest.raises(ModuleError, match=r"no public copy(?s:.)*install ernie_tiny --from DIR(?s:.)*now: minilm"):
         store.locate("ernie_tiny")
+    assert not lines
+    store.install("ernie_tiny", origin="minilm")
+    assert store.locate("ernie_tiny").stands_for == "minilm"
+    assert store.locate("ernie-tiny").stands_for == "minilm"

@@ -133,7 +133,8 @@ def show(
     if here is not None:
         wrong = store.damage(here, bytes_too=verify)
         rows["version"] = here.version or "–"
-        rows["files"] = f"damaged: {wrong}" if wrong else "whole: every byte as installed" if verify else "whole"
+        if store.is_installed(here):
+            rows["files"] = f"damaged: {wrong}" if wrong else "whole: every byte as installed" if verify else "whole"
     for label, value in rows.items():
         print(f"{label:12}{value}")
     if wrong is not None:

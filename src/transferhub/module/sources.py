@@ -47,12 +47,6 @@ def opened(
         ModuleError: It holds no module, or the Python package it comes with is not installed.
     """
     kind, _, rest = address.partition(":")
-    if kind == "own":
-        raise ModuleError(
-            f"no public copy of {name} in PyTorch's form is known",
-            expected="a folder with config.json, model.safetensors, vocab.txt and what else the module needs",
-            fix=f"`hub install {name} --from DIR`; `hub show {name}` says more",
-        )
     if kind == "package":
         package = rest.split(":")[0]
         raise ModuleError(

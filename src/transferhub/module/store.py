@@ -152,7 +152,12 @@ def damage(module: Installed, *, bytes_too: bool = True) -> str | None:
         module: The module; what came with a package is not looked at.
         bytes_too: False: compare sizes only.
     """
-    return atomic.damage(module.folder, bytes_too=bytes_too) if (module.folder / RECORD).is_file() else None
+    return atomic.damage(module.folder, bytes_too=bytes_too) if is_installed(module) else None
+
+
+def is_installed(module: Installed) -> bool:
+    """Whether TransferHub brought its files here: others came with a package, or are the user's."""
+    return (module.folder / RECORD).is_file()
 
 
 def damaged(name: str, wrong: str) -> ModuleError:
@@ -211,6 +216,12 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         address, stands_for, known = card.source if card else name, "", card
     else:
         raise _unknown(name)
+    if address == "own":
+        raise ModuleError(
+            f"the module {name} is not on this machine, and no public copy of it in PyTorch's form is known",
+            fix=f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
+            f"modules that work now: {', '.join(module.name for module in installed())}",
+        )
     again = f"hub install {name}" + (f" --from {origin}" if origin else "")
     logger.info("Installing %s module from %s", name, address)
     try:

@@ -16,6 +16,7 @@ class Mirror:
     def __init__(self, repo, files):
         self.repo, self.files = repo, files
         self.listing = "blobs"  # what tells of files: "names" tells no sizes and digests, "tree" is a page of its own
+        self.commit = COMMIT  # what it says the commit is
         self.asked = []
         self.break_after = {}  # file → bytes after which connections end, as many times as the list has entries
         self.stall_after = {}  # file → bytes after which nothing comes any more
@@ -47,7 +48,7 @@ class Mirror:
     def answer(self, request, *, body):
         path = unquote(urlparse(request.path).path)
         if path.startswith(f"/api/models/{self.repo}/revision/"):
-            answer = {"id": self.repo, "sha": COMMIT, "private": False, "downloads": 0}
+            answer = {"id": self.repo, "sha": self.commit, "private": False, "downloads": 0}
             if self.listing != "tree":
                 blobs = self.listing == "blobs"
                 answer["siblings"] = [

@@ -234,6 +234,17 @@ def test_offline_takes_what_other_programs_left_in_the_cache_of_hugging_face(ins
     assert store.locate(f"hf:{REPO}").version == COMMIT
 
 
+def test_a_mirror_leads_to_no_folder_outside_of_ours(install, mirror, contents, tmp_path):
+    mirror.commit = "/../../evil"
+    done = install()
+    assert done.code == 2
+    assert "calls the commit" in done.said
+    mirror.commit = COMMIT
+    contents |= {"../evil.json": b"{}", "..\\evil.json": b"{}", "a/evil.json": b"{}"}
+    assert install().code == 0
+    assert not list(paths.home().rglob("*evil*"))
+
+
 def test_no_network_lists_the_ways_in_and_leaves_nothing(install):
     done = install("ernie", endpoint="http://127.0.0.1:9")
     assert done.code == 2

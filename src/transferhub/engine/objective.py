@@ -26,7 +26,10 @@ class Objective(Protocol):
     """Loss and scores of a task."""
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of each row, float32 ``[B]``."""
+        """The loss of each row that training minimises, float32 ``[B]``."""
+
+    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each row that evaluation shows, float32 ``[B]``."""
 
     def meter(self) -> Meter:
         """A fresh meter."""

@@ -17,37 +17,16 @@ from transferhub.errors import ConfigError
 from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.graph.variable import walk_back
-from transferhub.metrics.classification import ConfusionMatrix, chosen
+from transferhub.metrics.classification import chosen
 from transferhub.module import Module
 from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
-from transferhub.reader import ClassifyReader
+from transferhub.reader import ClassifyReader, Columns
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.base_task import BaseTask
+from transferhub.task.class_meter import ClassMeter
+from transferhub.task.losses import Criterion, cross_entropy
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
-
-
-class ClassMeter:
-    """Counts predictions against labels."""
-
-    def __init__(self, classes: int, names: Sequence[str]) -> None:
-        self._matrix, self._names = ConfusionMatrix(classes), names
-
-    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
-        """Count a batch."""
-        self._matrix.update(batch["labels"].cpu().numpy(), outputs["logits"].argmax(dim=-1).cpu().numpy())
-
-    def scores(self) -> dict[str, float]:
-        """The task's metrics."""
-        return self._matrix.scores(self._names)
-
-    def state(self) -> Any:
-        """The counts."""
-        return self._matrix.counts.tolist()
-
-    def restore(self, state: Any) -> None:
-        """Go on from counts."""
-        self._matrix.counts = np.asarray(state, np.int64)
 
 
 class TextClassifierTask(BaseTask):
@@ -66,12 +45,18 @@ class TextClassifierTask(BaseTask):
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
         metrics_choices: Of ``acc f1 precision recall matthews``; the first chooses the best model.
+        class_weight: Of training rows: None, 1 each; ``"balanced"``, rows / (classes × rows of the class); or
+            ``{label name: weight}``, used as it is.
+        loss: ``cross_entropy``, or ``focal`` for rare classes (Lin et al. 2017). Class weights go with both.
+        focal_gamma: Of the focal loss: the larger, the less do rows count that are right already. None: 2.
+        label_smoothing: The part of a label that is spread over all classes, from 0 to below 1; not with ``focal``.
         module: A module or its name.
         max_seq_len: Tokens a text may have, where the task makes its own reader. None: 128.
         labels: Label names in the order of their ids; None: the data set's.
 
     Raises:
-        ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds.
+        ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds, a
+            metric or a loss that does not exist, class weights for other labels.
         DataError: The data set's files or labels are not right.
     """
 
@@ -90,6 +75,10 @@ class TextClassifierTask(BaseTask):
         module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
         labels: Sequence[str] | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, feed_list, data_reader)
             third: Any = hidden_units
@@ -132,6 +121,9 @@ class TextClassifierTask(BaseTask):
             raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
         self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
         super().__init__(feature, data_reader, dataset, feed_list, config, labels, chosen(metrics_choices, ["acc"]))
+        self.criterion = Criterion(self.labels, class_weight, loss, focal_gamma, label_smoothing)
+        self._weights: Tensor | None = None
+        self._prepared = class_weight is None
         self._columns: dict[str, str] = {}
         self._pairs: bool | None = None
         if dataset is not None and isinstance(dataset.train_examples, Examples):
@@ -162,8 +154,28 @@ class TextClassifierTask(BaseTask):
         return own and self.feature.name == "pooled_output" and self.hidden_units is None
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """Cross-entropy of each row."""
-        return torch.nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
+        """What training minimises, of each row; class weights are those of the rows of this task's run."""
+        if not self._prepared:
+            self.prepare(self.reader.columns("train", self.rows()))
+        logits = outputs["logits"]
+        weights = None if self._weights is None else self._weights.to(logits.device)
+        return self.criterion(logits, batch["labels"], weights)
+
+    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Cross-entropy of each row, whatever training minimises: so losses on dev compare between settings."""
+        return cross_entropy(outputs["logits"], batch["labels"])
+
+    def prepare(self, train: Columns) -> list[str]:
+        """Weigh the classes by the training rows; say what is minimised where it is not plain cross-entropy."""
+        assert train.labels is not None
+        weights = self.criterion.weights(train.labels)
+        self._weights, self._prepared = None if weights is None else torch.from_numpy(weights), True
+        said = self.criterion.sentence(weights)
+        return [said] if said else []
+
+    def settings(self) -> dict[str, Any]:
+        """The base's, and the loss where it is not plain cross-entropy."""
+        return {**super().settings(), **self.criterion.settings()}
 
     def meter(self) -> ClassMeter:
         """Counts for the chosen metrics."""

@@ -80,9 +80,12 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
                 "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
             )
             return result
+        notes = task.prepare(splits.train)
+        for note in notes:
+            logger.info("%s", note)
         training = _prepare(task, folder, plan, splits, do_eval)
         _train(task, training, folder)
-        result = _close(task, dataset, training, folder, test, started)
+        result = _close(task, dataset, training, folder, test, started, notes)
     finally:
         task.remember()
         folder.close()
@@ -158,7 +161,13 @@ def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
 
 
 def _close(
-    task: "BaseTask", dataset: BaseDataset, training: Training, folder: RunFolder, test: Columns | None, started: float
+    task: "BaseTask",
+    dataset: BaseDataset,
+    training: Training,
+    folder: RunFolder,
+    test: Columns | None,
+    started: float,
+    notes: Sequence[str],
 ) -> RunResult:
     """Score the best model as it lies on disk; write predictions, the last checkpoint, the record and the page."""
     progress, network = training.progress, task.best_network()
@@ -180,6 +189,7 @@ def _close(
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
+        "notes": list(notes),
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started

@@ -43,6 +43,7 @@ class RunResult:
         best_model: Its folder.
         checkpoint_dir: The run's folder.
         report: The page.
+        notes: What must be known to read the figures: which loss was minimised, what a score is the mean of.
     """
 
     dev: dict[str, float] | None
@@ -55,6 +56,7 @@ class RunResult:
     best_model: str
     checkpoint_dir: str
     report: str
+    notes: Sequence[str] = ()
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], run: Path) -> "RunResult":
@@ -122,6 +124,7 @@ def write_page(
         summary=[
             ("rows", counts),
             ("labels", ", ".join(task.labels)),
+            *(("note", note) for note in result.notes),
             ("best step", f"{result.best_step} of {result.steps}"),
             ("speed", f"{result.examples_per_second} examples a second in training steps, {result.precision}"),
             ("time", f"{seconds:.0f} s since this start"),

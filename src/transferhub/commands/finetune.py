@@ -45,6 +45,9 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 42,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     eval_interval: Annotated[int, typer.Option(help="Steps between two evaluations on dev.")] = 100,
+    early_stopping: Annotated[
+        int | None, typer.Option(help="End after so many evaluations without a better score on dev. Default: never.")
+    ] = None,
     save_ckpt_interval: Annotated[
         int | None, typer.Option(help="Steps between two kept checkpoints. Default: a rolling one.")
     ] = None,
@@ -67,6 +70,7 @@ def finetune(
     config = hub.RunConfig(
         eval_interval=eval_interval,
         save_ckpt_interval=save_ckpt_interval,
+        early_stopping=early_stopping,
         checkpoint_dir=checkpoint_dir,
         num_epoch=num_epoch,
         batch_size=batch_size,

@@ -52,6 +52,11 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
             "a task that hub.load opened is for predicting and evaluating",
             fix='to train on from its weights: TextClassifierTask(module="…/best_model", dataset=…)',
         )
+    if task.config.early_stopping is not None and not do_eval:
+        raise ConfigError(
+            f"early_stopping={task.config.early_stopping}, but finetune() evaluates at the end only",
+            fix="finetune_and_eval(), or finetune(do_eval=True)",
+        )
     started = time.monotonic()
     config, dataset = task.config, task.rows()
     if dataset is not task.dataset:
@@ -186,10 +191,11 @@ def _close(
         **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored},
         "best_step": best["step"] if best else progress.step,
         "steps": progress.step,
+        "stopped_early": training.stopped_early,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
-        "notes": list(notes),
+        "notes": [*notes, *([f"stopped early: {training.why_stopped}"] if training.stopped_early else [])],
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started

@@ -44,6 +44,7 @@ class RunResult:
         checkpoint_dir: The run's folder.
         report: The page.
         notes: What must be known to read the figures: which loss was minimised, what a score is the mean of.
+        stopped_early: Whether `RunConfig(early_stopping=…)` ended the run before its last epoch.
     """
 
     dev: dict[str, float] | None
@@ -57,6 +58,7 @@ class RunResult:
     checkpoint_dir: str
     report: str
     notes: Sequence[str] = ()
+    stopped_early: bool = False
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], run: Path) -> "RunResult":

@@ -7,7 +7,9 @@ import pytest
 import transferhub as hub
 from transferhub import atomic
 from transferhub.engine.config import RunConfig
+from transferhub.engine.training import Splits, Training
 from transferhub.errors import ConfigError, RunError
+from transferhub.reader import Columns
 
 SETTINGS = {"num_epoch": 4, "eval_interval": 2, "early_stopping": 3, "save_ckpt_interval": 1}
 
@@ -45,10 +47,7 @@ def make(make_task):
 
 
 def bits(folder, step):
-    return {
-        name: atomic.sha256(folder / name)
-        for name in ("best_model/model.safetensors", f"step_{step}/model.safetensors")
-    }
+    return [atomic.sha256(folder / place / "model.safetensors") for place in ("best_model", f"step_{step}")]
 
 
 def test_it_stops_after_that_many_evaluations_without_a_better_score(make, in_tmp, lines):
@@ -112,11 +111,11 @@ def test_the_rates_are_those_of_the_whole_plan(make, in_tmp):
     for name, patience in (("patient", None), ("impatient", 3)):
         task = make(name, early_stopping=patience, log_interval=1)
         seen = rates.setdefault(name, [])
-        task.add_hook(
-            "log_interval",
-            "see",
-            lambda task, states, seen=seen: seen.append(task.training.progress.curves[-1]["rate"]),
-        )
+
+        def see(task, states, seen=seen):
+            seen.append(task.training.progress.curves[-1]["rate"])
+
+        task.add_hook("log_interval", "see", see)
         task.finetune_and_eval()
     assert len(rates["impatient"]) == 10
     assert rates["impatient"] == rates["patient"][:10]
@@ -136,6 +135,9 @@ def test_how_often_dev_is_looked_at_now_determines_the_run(make, in_tmp):
 def test_it_needs_evaluations(make, tiny, review_files, in_tmp):
     with pytest.raises(ConfigError, match="evaluates at the end only"):
         make("run").finetune()
+    splits = Splits(Columns.from_rows({"input_ids": [[1]]}, [0]), None, {}, str)
+    with pytest.raises(ConfigError, match="early_stopping=2 without dev rows"):
+        Training(None, None, splits, None, RunConfig(early_stopping=2), "fp32", None, in_tmp, None)
     with pytest.raises(ConfigError, match="early_stopping=0"):
         RunConfig(early_stopping=0)
     with pytest.raises(ConfigError, match="early_stopping=True"):

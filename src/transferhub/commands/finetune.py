@@ -31,6 +31,9 @@ def finetune(
     batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="The peak rate.")] = 5e-5,
+    metrics: Annotated[
+        str, typer.Option(help="The first chooses the best model: acc, f1, f1_macro, balanced_acc, matthews …")
+    ] = "acc,f1",
     class_weight: Annotated[
         str | None,
         typer.Option(help='Of training rows: balanced, or JSON with every label: \'{"spam": 5, "ham": 1}\'.'),
@@ -86,7 +89,7 @@ def finetune(
         module=hub.Module(name=module, pretrained=not from_scratch),
         dataset=rows,
         config=config,
-        metrics_choices=["acc", "f1"],
+        metrics_choices=[name.strip() for name in metrics.split(",")],
         max_seq_len=max_seq_len,
         class_weight=_weights(class_weight),
         loss=loss,

@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 
 class Meter(Protocol):
     """Collects scores over batches, exactly."""
 
-    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
-        """Count a batch."""
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Count a batch; in evaluation, `rows` are the rows' numbers in the split, in training None."""
 
     def scores(self) -> dict[str, float]:
         """The scores of all that was counted, the main one first."""

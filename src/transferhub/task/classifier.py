@@ -17,7 +17,9 @@ from transferhub.errors import ConfigError
 from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.graph.variable import walk_back
-from transferhub.metrics.classification import chosen
+from transferhub.log import logger
+from transferhub.metrics.choices import Metric, chosen, meanings
+from transferhub.metrics.classification import NAMES
 from transferhub.module import Module
 from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
 from transferhub.reader import ClassifyReader, Columns
@@ -44,7 +46,10 @@ class TextClassifierTask(BaseTask):
         data_reader: None: a `ClassifyReader` over the module's tokenizer.
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
-        metrics_choices: Of ``acc f1 precision recall matthews``; the first chooses the best model.
+        metrics_choices: Of ``acc f1 precision recall matthews balanced_acc``, ``f1_macro f1_micro f1_weighted`` (and
+            so for precision and recall), and functions ``(labels, predictions) -> float`` over a whole split, int64
+            ids in the rows' order. The first chooses the best model; higher is better. With two classes, f1, precision
+            and recall are of the second in `labels`; with more, the mean over classes.
         class_weight: Of training rows: None, 1 each; ``"balanced"``, rows / (classes × rows of the class); or
             ``{label name: weight}``, used as it is.
         loss: ``cross_entropy``, or ``focal`` for rare classes (Lin et al. 2017). Class weights go with both.
@@ -70,7 +75,7 @@ class TextClassifierTask(BaseTask):
         data_reader: ClassifyReader | None = None,
         startup_program: Any = None,
         config: RunConfig | None = None,
-        metrics_choices: str | Sequence[str] | None = "default",
+        metrics_choices: str | Metric | Sequence[str | Metric] | None = "default",
         *,
         module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
@@ -120,7 +125,8 @@ class TextClassifierTask(BaseTask):
         if len(labels) < 2:
             raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
         self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
-        super().__init__(feature, data_reader, dataset, feed_list, config, labels, chosen(metrics_choices, ["acc"]))
+        self._choice = chosen(metrics_choices, ["acc"])
+        super().__init__(feature, data_reader, dataset, feed_list, config, labels, list(self._choice))
         self.criterion = Criterion(self.labels, class_weight, loss, focal_gamma, label_smoothing)
         self._weights: Tensor | None = None
         self._prepared = class_weight is None
@@ -166,12 +172,12 @@ class TextClassifierTask(BaseTask):
         return cross_entropy(outputs["logits"], batch["labels"])
 
     def prepare(self, train: Columns) -> list[str]:
-        """Weigh the classes by the training rows; say what is minimised where it is not plain cross-entropy."""
+        """Weigh the classes by the training rows; say what the scores are of, and a loss that is not the plain one."""
         assert train.labels is not None
         weights = self.criterion.weights(train.labels)
         self._weights, self._prepared = None if weights is None else torch.from_numpy(weights), True
         said = self.criterion.sentence(weights)
-        return [said] if said else []
+        return [*meanings(self._choice, self.labels), *([said] if said else [])]
 
     def settings(self) -> dict[str, Any]:
         """The base's, and the loss where it is not plain cross-entropy."""
@@ -179,7 +185,7 @@ class TextClassifierTask(BaseTask):
 
     def meter(self) -> ClassMeter:
         """Counts for the chosen metrics."""
-        return ClassMeter(self.num_classes, self.metrics)
+        return ClassMeter(self.num_classes, self._choice)
 
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Softmax of the logits, float32 ``[rows, classes]``."""
@@ -200,12 +206,16 @@ class TextClassifierTask(BaseTask):
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], module: TransformerModule) -> "TextClassifierTask":
-        """Build a task as it was saved, on a module whose files lie beside it."""
+        """Build a task as it was saved, on a module whose files lie beside it; functions as metrics are not saved."""
+        names = [name for name in description["metrics"] if name in NAMES]
+        functions = [name for name in description["metrics"] if name not in NAMES]
+        if functions:
+            logger.info("Not in a saved model, because functions of a script: the metrics %s", ", ".join(functions))
         task = cls(
             module=module,
             labels=description["labels"],
             hidden_units=description["hidden_units"],
-            metrics_choices=description["metrics"],
+            metrics_choices=names or "default",
             max_seq_len=description["max_seq_len"],
         )
         task._columns, task._pairs = dict(description["columns"]), description["pairs"]

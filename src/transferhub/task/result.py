@@ -19,6 +19,7 @@ from transferhub.dataset.examples import where
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import Training
 from transferhub.metrics import ConfusionMatrix
+from transferhub.metrics.classification import NAMES
 from transferhub.report.html import Confusion, Mistake, Report, write_report
 from transferhub.task.predictions import probability_names
 
@@ -122,7 +123,7 @@ def write_page(
     report = Report(
         title=f"{task.module_name} on {dataset.name}",
         subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {result.checkpoint_dir}",
-        headline=[(f"{metric} on {s.name}", f"{100 * s.state.run_scores[metric]:.1f} %") for s in scored],
+        headline=[(f"{metric} on {s.name}", _large(metric, s.state.run_scores[metric])) for s in scored],
         summary=[
             ("rows", counts),
             ("labels", ", ".join(task.labels)),
@@ -168,6 +169,10 @@ def _worst_mistakes(split: ScoredSplit, label_names: Sequence[str]) -> list[Mist
             )
         )
     return mistakes
+
+
+def _large(metric: str, score: float) -> str:
+    return f"{100 * score:.1f} %" if metric in NAMES else f"{score:.4g}"
 
 
 def _sampled(total: int) -> list[int]:

@@ -9,10 +9,14 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
+import hypothesis
 import numpy as np
 import pytest
 
 from transferhub.log import logger
+
+hypothesis.settings.register_profile("house", deadline=None)  # the machine may be busy
+hypothesis.settings.load_profile("house")
 
 WORDS = [
     "the",
@@ -171,10 +175,10 @@ def review_files(tmp_path) -> dict[str, Path]:
 
 @pytest.fixture
 def make_task(tiny, review_files):
-    """Build a short-door task on the tiny encoder; keyword arguments go to RunConfig."""
+    """Build a short-door task on the tiny encoder (or `module`); keyword arguments go to RunConfig."""
     import transferhub as hub
 
-    def make(metrics=("acc",), **config):
+    def make(metrics=("acc",), module=tiny, **config):
         settings = {
             "num_epoch": 2,
             "batch_size": 8,
@@ -186,7 +190,7 @@ def make_task(tiny, review_files):
         settings.setdefault("strategy", hub.AdamWeightDecayStrategy(learning_rate=5e-3))
         dataset = hub.dataset.load(review_files["train"], review_files["dev"], review_files["test"])
         return hub.TextClassifierTask(
-            module=hub.Module(directory=tiny),
+            module=hub.Module(directory=module),
             dataset=dataset,
             config=hub.RunConfig(**settings),
             metrics_choices=list(metrics),

@@ -5,31 +5,53 @@ tell a whole folder from a damaged one. The manifest is written last.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from transferhub.errors import StorageError
+
 MANIFEST = "manifest.json"
+# What is the disk's or the folder's fault, and not the program's.
+UNWRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves either the old text or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a crash leaves either the old text or the new one.
+
+    Raises:
+        StorageError: A full disk, a read-only folder; the old text stands.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(part, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -47,26 +69,50 @@ def whole_folder(final: Path, *, replace: bool = True) -> Iterator[Path]:
     Args:
         final: Where the folder is to be.
         replace: False: if `final` is there by then, it stays, and what was filled is dropped.
+
+    Raises:
+        StorageError: A full disk, a read-only folder; `final` is as it was.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
     part, old = final.with_name(f".{final.name}.{os.getpid()}-{threading.get_ident()}.part"), _old(final)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    try:
-        yield part
-        _seal(part)
-        if replace and final.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(final, old)
-        try:
-            os.rename(part, final)
-        except OSError:
-            if replace or not final.exists():
-                raise
-    finally:
+    with writing(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(part, ignore_errors=True)
-    _sync_folder(final.parent)
+        part.mkdir()
+        try:
+            yield part
+            _seal(part)
+            if replace and final.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                os.rename(final, old)
+            try:
+                os.rename(part, final)
+            except OSError:
+                if replace or not final.exists():
+                    raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        _sync_folder(final.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say it well when `path` cannot be written because of the disk or the folder; other errors pass as they are."""
+    try:
+        yield
+    except Exception as error:
+        # safetensors names the system's error in its text only.
+        said = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
+        number = int(said[1]) if said else getattr(error, "errno", None)
+        if number not in UNWRITABLE:
+            raise
+        full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise StorageError(
+            f"{path} cannot be written: {os.strerror(number)}",
+            expected="room on the disk" if full else "a folder that may be written to",
+            fix=("free some space" if full else "choose another folder, or change its permissions")
+            + ", then give the same command again: what was saved before is whole",
+        ) from error
 
 
 def recover(final: Path) -> None:
@@ -82,26 +128,25 @@ def clear_parts(parent: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def damage(folder: Path, only: str = "") -> str | None:
+def damage(folder: Path, only: str | tuple[str, ...] = "") -> str | None:
     """Say what is wrong with a folder written by `whole_folder`, or None if every byte is as it was written.
 
-    `only` names an ending: other files, which people may edit, are not looked at.
+    `only` names endings: other files, which people may edit, are not looked at.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files: dict[str, dict[str, Any]] = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        files = {str(name): (said["bytes"], said["sha256"]) for name, said in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{folder / MANIFEST} cannot be read ({error})"
-    for name, said in files.items():
+    for name, (size, digest) in files.items():
         if not name.endswith(only):
             continue
         path = folder / name
         if not path.is_file():
             return f"{path} is missing"
-        size = path.stat().st_size
-        if size != said.get("bytes"):
-            return f"{path} has {size} bytes, {said.get('bytes')} were written"
-        if sha256(path) != said.get("sha256"):
+        if path.stat().st_size != size:
+            return f"{path} has {path.stat().st_size} bytes, {size} were written"
+        if sha256(path) != digest:
             return f"{path} has other bytes than were written (sha256 differs)"
     return None
 

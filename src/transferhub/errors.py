@@ -4,6 +4,7 @@
     ├── DataError       rows, files, labels
     ├── ModuleError     a pretrained network that is not here, or not what was asked for
     ├── ConfigError     arguments that contradict each other or do not exist
+    ├── StorageError    a file that cannot be written: full disk, read-only folder
     └── RunError        a run's folder: locked, damaged, of another run, not trained
         └── TrainingError   the training itself had to stop
 
@@ -46,6 +47,10 @@ class ModuleError(HubError):
 
 class ConfigError(HubError):
     """Arguments that contradict each other, or name something that does not exist."""
+
+
+class StorageError(HubError):
+    """A file or folder that cannot be written; what was there before is as it was."""
 
 
 class RunError(HubError):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from transferhub.engine.batches import epoch_batches
 from transferhub.engine.run_folder import read_record
 from transferhub.engine.tokens import TokenCount, count
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 9), st.integers(0, 3))
@@ -13,7 +13,7 @@ def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
     columns = Columns.from_rows({"input_ids": [[7] * length for length in lengths]}, None)
     batches = epoch_batches(columns.lengths, size, seed, 0)
     counted = count(columns.lengths, batches, 30)
-    real = [columns.batch(rows, {}) for rows in batches]
+    real = [columns.batch(rows, Padding({})) for rows in batches]
     assert counted.in_batches == sum(batch["input_ids"].size for batch in real)
     assert counted.tokens == sum(int(batch["input_mask"].sum()) for batch in real) == sum(lengths)
     assert 0 <= counted.padding <= counted.padding_if_fixed < 1

@@ -8,7 +8,8 @@ from transferhub import paths
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Network, Node, Variable
 from transferhub.module import catalogue, store
-from transferhub.module.transformer import ArchitectureHeadSource, TransformerModule, quietly
+from transferhub.module.architecture_head import ArchitectureHeadSource
+from transferhub.module.transformer import TransformerModule, quietly
 
 
 def test_every_card_of_the_catalogue_is_complete_and_names_are_unique():

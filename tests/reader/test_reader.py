@@ -7,7 +7,7 @@ import transferhub as hub
 from transferhub import paths
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
-from transferhub.reader import ClassifyReader, Columns
+from transferhub.reader import ClassifyReader, Columns, Padding
 
 
 def dataset():
@@ -152,7 +152,7 @@ def test_columns_give_back_every_row_in_any_batch(tmp_path_factory, rows):
     columns.save(folder := tmp_path_factory.mktemp("columns"))
     opened = Columns.open(folder, None)
     for order in (list(range(len(rows))), list(reversed(range(len(rows))))):
-        batch = opened.batch(order, {"ids": 7})
+        batch = opened.batch(order, Padding({"ids": 7}))
         for place, row in enumerate(order):
             length = int(batch["input_mask"][place].sum())
             assert batch["ids"][place, :length].tolist() == rows[row]

@@ -145,3 +145,11 @@ def test_it_needs_evaluations(make, tiny, review_files, in_tmp):
     config = hub.RunConfig(precision="fp32", batch_size=16, early_stopping=1, eval_interval=1, checkpoint_dir="run")
     task = hub.TextClassifierTask(module=hub.Module(directory=tiny), dataset=str(review_files["train"]), config=config)
     assert task.finetune_and_eval().dev is not None, "a tenth of the training rows"
+
+
+def test_a_damaged_best_model_gives_the_run_its_patience_back(make, in_tmp):
+    with pytest.raises(Crash):
+        make("run", crash_at=9).finetune_and_eval()
+    (in_tmp / "run" / "best_model" / "model.safetensors").write_bytes(b"")
+    result = make("run").finetune_and_eval()
+    assert (result.best_step, result.steps) == (12, 18), "0.3 at step 10 is the best there is, then 0.9 at step 12"

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -12,7 +12,6 @@ from transferhub.errors import ConfigError, RunError
 from transferhub.task.losses import Criterion, balanced_weights, cross_entropy, focal
 
 LABELS = ["negative", "neutral", "positive"]
-unhurried = settings(deadline=None)  # the machine may be busy
 NUMBER = st.floats(-40, 40, width=32)
 
 
@@ -31,7 +30,6 @@ def probabilities(logits):
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-@unhurried
 @given(batches(), st.floats(0, 0.95))
 def test_smoothed_and_weighted_cross_entropy_is_the_sum_over_classes(batch, smoothing):
     logits, labels, weights = batch
@@ -41,7 +39,6 @@ def test_smoothed_and_weighted_cross_entropy_is_the_sum_over_classes(batch, smoo
     np.testing.assert_allclose(cross_entropy(logits, labels, weights, smoothing), expected, rtol=1e-4, atol=1e-4)
 
 
-@unhurried
 @given(batches(), st.floats(0, 5))
 def test_focal_loss_is_equation_5(batch, gamma):
     logits, labels, weights = batch
@@ -50,7 +47,6 @@ def test_focal_loss_is_equation_5(batch, gamma):
     np.testing.assert_allclose(focal(logits, labels, weights, gamma), expected, rtol=1e-4, atol=1e-4)
 
 
-@unhurried
 @given(batches())
 def test_focal_loss_with_gamma_0_is_cross_entropy(batch):
     logits, labels, weights = batch
@@ -66,7 +62,6 @@ def test_focal_losses_of_lin_et_al():
     assert ratio[1].item() == pytest.approx(1000, rel=0.03)
 
 
-@unhurried
 @given(batches(), st.floats(0, 5))
 def test_gradients_are_finite_however_sure_the_network_is(batch, gamma):
     logits, labels, weights = batch
@@ -75,7 +70,6 @@ def test_gradients_are_finite_however_sure_the_network_is(batch, gamma):
     assert torch.isfinite(logits.grad).all()
 
 
-@unhurried
 @given(batches(), st.integers(1, 7))
 @pytest.mark.parametrize("options", [{}, {"loss": "focal"}, {"label_smoothing": 0.1}])
 def test_a_step_cut_in_parts_has_the_same_gradient(options, batch, cut):
@@ -91,7 +85,6 @@ def test_a_step_cut_in_parts_has_the_same_gradient(options, batch, cut):
     torch.testing.assert_close(*gradients)
 
 
-@unhurried
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
 def test_balanced_weights_are_scikit_learns_and_their_mean_over_rows_is_1(ids):
     ids = np.array(ids)

@@ -7,7 +7,7 @@ of seed and step.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,13 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 @torch.no_grad()
-def load_values(path: Path, network: nn.Module) -> None:
+def load_values(path: Path, network: nn.Module, names: Collection[str] | None = None) -> None:
     """Copy saved values into a network's own storage.
+
+    Args:
+        path: A safetensors file.
+        network: All that it holds is set.
+        names: Only these.
 
     Raises:
         RunError: Another network's names or shapes, or a file that cannot be read.
@@ -108,7 +113,7 @@ def load_values(path: Path, network: nn.Module) -> None:
         saved = load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    own = _values(network)
+    own = {name: value for name, value in _values(network).items() if names is None or name in names}
     if own.keys() != saved.keys() or any(own[name].shape != saved[name].shape for name in own):
         other = sorted(own.keys() ^ saved.keys()) or [name for name in own if own[name].shape != saved[name].shape]
         raise RunError(

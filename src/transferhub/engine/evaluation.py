@@ -9,31 +9,40 @@ import torch
 from torch import Tensor, nn
 
 from transferhub.engine.batches import ordered_batches
+from transferhub.engine.memory import halves, is_out_of_memory
 from transferhub.engine.objective import Objective
 from transferhub.engine.run_state import RunState
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 
 
-def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Mapping[str, int], device: str) -> dict[str, Tensor]:
+def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Padding, device: str) -> dict[str, Tensor]:
     """A batch on its device: int64 ``[B, L]`` columns, the mask, the labels."""
     batch = columns.batch(rows, pad)
     return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
 
 
 def stream(
-    network: nn.Module, columns: Columns, pad: Mapping[str, int], batch_size: int, device: str
+    network: nn.Module, columns: Columns, pad: Padding, batch_size: int, device: str
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]]]:
     """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode.
 
-    The network's mode is afterwards as it was.
+    A batch for which memory does not suffice is done in halves. The network's mode is afterwards as it was.
     """
     mode = network.training
     network.eval()
     try:
-        for rows in ordered_batches(columns.lengths, batch_size):
-            batch = tensors(columns, rows, pad, device)
-            with torch.inference_mode():
-                outputs = network(batch)
+        waiting = list(reversed(ordered_batches(columns.lengths, batch_size)))
+        while waiting:
+            rows = waiting.pop()
+            try:
+                batch = tensors(columns, rows, pad, device)
+                with torch.inference_mode():
+                    outputs = network(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or len(rows) == 1:
+                    raise
+                waiting += reversed(halves(rows))
+                continue
             yield rows, batch, outputs
     finally:
         network.train(mode)
@@ -43,7 +52,7 @@ def evaluate(
     network: nn.Module,
     objective: Objective,
     columns: Columns,
-    pad: Mapping[str, int],
+    pad: Padding,
     batch_size: int,
     device: str,
     see: Callable[[npt.NDArray[np.int64], dict[str, Tensor]], None] | None = None,

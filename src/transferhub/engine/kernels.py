@@ -140,7 +140,8 @@ def _attention(
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot products ``[B, heads, L, D]`` → ``[B, L, heads, D]`` (Vaswani et al. 2017, eq. 1)."""
-    if query.device.type != "cpu":
+    unusual = key.shape[1] != query.shape[1] or options.get("softcap") is not None
+    if query.device.type != "cpu" or unusual:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         result: tuple[Tensor, None] = sdpa_attention_forward(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from transferhub import atomic, paths
+from transferhub.engine.memory import is_out_of_memory
 from transferhub.log import logger
 
 GAIN = 1.15  # bf16 must be this much faster to be chosen
@@ -26,7 +27,7 @@ class Working:
 
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
-        self.network = master if precision == "fp32" else copy.deepcopy(master).to(torch.bfloat16)
+        self.network = master if precision == "fp32" else _in_bf16(copy.deepcopy(master))
         self._pairs = (
             []
             if self.network is master
@@ -38,16 +39,23 @@ class Working:
         )
 
     @torch.no_grad()
-    def collect_gradients(self) -> None:
-        """Move the working copy's gradients to the masters, as fp32."""
+    def collect_gradients(self, add: bool = False) -> None:
+        """Move the working copy's gradients to the masters, as fp32; `add` them for a further part of a batch."""
         for master, working in self._pairs:
             if working.grad is None:
-                master.grad = None
+                master.grad = master.grad if add else None
             elif master.grad is None:
                 master.grad = working.grad.float()
+            elif add:
+                master.grad.add_(working.grad)
             else:
                 master.grad.copy_(working.grad)
             working.grad = None
+
+    def drop_gradients(self) -> None:
+        """Forget all gradients, and free their memory."""
+        self.master.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
 
     def forget_gradients(self) -> None:
         """Forget the masters' gradients; with a working copy their memory is kept for the next step."""
@@ -59,6 +67,17 @@ class Working:
         """Copy the masters' values to the working copy."""
         if self._pairs:
             torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
+
+
+def _in_bf16(network: nn.Module) -> nn.Module:
+    """Parameters and saved buffers in bf16; what a network computes for itself (angles of positions) stays fp32."""
+    saved = network.state_dict().keys()
+    own = {name: buffer for name, buffer in network.named_buffers() if name not in saved}
+    network.to(torch.bfloat16)
+    for name, buffer in own.items():
+        place, _, last = name.rpartition(".")
+        network.get_submodule(place)._buffers[last] = buffer
+    return network
 
 
 def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture: Mapping[str, Any]) -> str:
@@ -95,13 +114,17 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
 def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: str) -> float:
     trial = Working(copy.deepcopy(network), precision).network.train()
     best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        loss(trial).backward()  # type: ignore[no-untyped-call]
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - started)
-        trial.zero_grad(set_to_none=True)
+    try:
+        for _ in range(3):
+            started = time.perf_counter()
+            loss(trial).backward()  # type: ignore[no-untyped-call]
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - started)
+            trial.zero_grad(set_to_none=True)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise  # else this precision is not the faster one
     return best
 
 

@@ -82,7 +82,8 @@ class RunFolder:
     def _acquire(self) -> None:
         owner = self.path / "owner.json"
         try:
-            self._lock.acquire(timeout=0)
+            with atomic.writing(self.path):
+                self._lock.acquire(timeout=0)
         except filelock.Timeout:
             said = _read_json(owner) or {}
             raise RunError(

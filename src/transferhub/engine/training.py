@@ -8,6 +8,7 @@ bits as one that was never stopped.
 import dataclasses
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from transferhub.engine.batches import epoch_batches, steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
+from transferhub.engine.memory import is_out_of_memory, padded, parts_within, release
 from transferhub.engine.objective import Objective
 from transferhub.engine.precision import Working
 from transferhub.engine.run_state import RunState
@@ -31,7 +33,7 @@ from transferhub.engine.signals import StopRequest
 from transferhub.errors import ConfigError, TrainingError
 from transferhub.graph import Network, derive
 from transferhub.log import EVAL, logger
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 from transferhub.strategy import Plan
 from transferhub.strategy.optimizers import make
 
@@ -53,6 +55,7 @@ class Progress:
         window_steps: Steps since then.
         window_seconds: Seconds since then.
         window_meter: What the meter counted since then.
+        most_values: Values that a padded batch may hold before it is cut in parts; None: memory never ran out.
         curves: One entry for each log line and evaluation: ``{"split", "step", "loss", "scores", "rate"}``.
     """
 
@@ -64,6 +67,7 @@ class Progress:
     window_steps: int = 0
     window_seconds: float = 0.0
     window_meter: Any = None
+    most_values: int | None = None
     curves: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
@@ -74,13 +78,13 @@ class Splits:
     Args:
         train: With labels.
         dev: With labels; None: no evaluation during training.
-        pad: Column name → value that fills up.
+        pad: How rows of different lengths become one array.
         where: Names a training row for messages.
     """
 
     train: Columns
     dev: Columns | None
-    pad: Mapping[str, int]
+    pad: Padding
     where: Callable[[int], str]
 
 
@@ -150,6 +154,7 @@ class Training:
     def restore(self) -> bool:
         """Go on from the newest whole checkpoint of the folder, if there is one."""
         atomic.recover(self.folder / BEST)
+        self._drop_damaged_best()
         found = checkpoint.latest_whole(self.folder)
         if found is None:
             logger.info("Model checkpoint not found, start from scratch...")
@@ -168,6 +173,15 @@ class Training:
         )
         return True
 
+    def _drop_damaged_best(self) -> None:
+        folder = self.folder / BEST
+        fault = atomic.damage(folder, only=(".safetensors", "best.json")) if folder.exists() else None
+        if fault is not None:
+            logger.warning(
+                "The best model so far is damaged (%s): it is removed, the next evaluation keeps a new one", fault
+            )
+            shutil.rmtree(folder, ignore_errors=True)
+
     @property
     def epoch(self) -> int:
         """The epoch that the next step belongs to, from 0."""
@@ -175,18 +189,22 @@ class Training:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the last ``early_stopping`` evaluations brought no better score; follows from the curves alone."""
+        """Whether the last ``early_stopping`` evaluations on dev brought no better score than the best model has."""
         patience = self.config.early_stopping
-        return patience is not None and self.progress.step < self.total_steps and self._stale()[0] >= patience
+        if patience is None or self.progress.step >= self.total_steps:
+            return False
+        best = self.best
+        return best is not None and self._evaluations_since(best["step"]) >= patience
 
     @property
     def why_stopped(self) -> str:
         """Where and why a run stopped early, in words."""
-        stale, best = self._stale()
+        best = self.best
+        assert best is not None
         name, score = next(iter(best["scores"].items()))
         return (
-            f"step {self.progress.step} of {self.total_steps}, {stale} evaluations on dev without a better {name} "
-            f"than {score:.5f} at step {best['step']}"
+            f"step {self.progress.step} of {self.total_steps}, {self._evaluations_since(best['step'])} evaluations on "
+            f"dev without a better {name} than {score:.5f} at step {best['step']}"
         )
 
     def fit(self, follow: Callable[[], None] = lambda: None) -> None:
@@ -209,7 +227,7 @@ class Training:
                 self._after_step(stop)
         if self.stopped_early:
             logger.info("Stopped early: %s", self.why_stopped)
-        if self.splits.dev is not None and not self._evaluated(self.progress.step):
+        if self.splits.dev is not None and (self.best is None or not self._evaluated(self.progress.step)):
             self.evaluate_dev()
         elif self.splits.dev is None:
             self._keep_as_best({}, 0.0)
@@ -251,23 +269,14 @@ class Training:
         return path
 
     def _step(self) -> None:
-        progress, config = self.progress, self.config
+        progress = self.progress
         step, started = progress.step, time.perf_counter()
         rows = self._rows_of(step)
-        batch = tensors(self.splits.train, rows, self.splits.pad, self.device)
-        torch.manual_seed(derive(config.seed, "step", step))
-        kernels.masks.reseed(config.seed, "dropout", step)
-        outputs = self._working.network(batch)
-        losses = self.objective.losses(outputs, batch)
-        loss = float(losses.detach().sum())
-        if not math.isfinite(loss):
-            self._refuse("loss is", step, rows, losses.detach())
-        (losses.sum() / len(rows)).backward()  # type: ignore[no-untyped-call]
-        self._working.collect_gradients()
+        loss = self._gradients(step, rows)
         moving = [parameter for group in self._moving for parameter in group if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in moving if parameter.grad is not None])
         if not math.isfinite(norm):
-            self._refuse("gradients are", step, rows, losses.detach())
+            self._refuse("gradients are", step, rows)
         if self.plan.clip_norm:
             torch.nn.utils.clip_grads_with_norm_(moving, self.plan.clip_norm, norm)
         for group, options in zip(self.plan.groups, self._optimizer.param_groups, strict=True):
@@ -275,7 +284,6 @@ class Training:
         self._optimizer.step()
         self._working.forget_gradients()
         self._working.publish()
-        self._meter.update({name: value.detach() for name, value in outputs.items()}, batch)
         seconds = time.perf_counter() - started
         progress.step += 1
         progress.seconds += seconds
@@ -285,6 +293,58 @@ class Training:
         progress.window_steps += 1
         progress.window_seconds += seconds
         self.events.fire("run_step", [RunState(1, len(rows), loss / len(rows), run_time_used=seconds)])
+
+    def _gradients(self, step: int, rows: npt.NDArray[np.int64]) -> float:
+        """Leave the gradients of the mean loss over `rows` with the masters, and return the sum of losses.
+
+        Where memory runs out the rows are cut in halves, and these again, until they fit; the gradients are those of
+        the whole batch. What did not fit is remembered, so that later steps are cut before they fail.
+        """
+        lengths, progress = self.splits.train.lengths, self.progress
+        while True:
+            parts = parts_within(rows, lengths, progress.most_values)
+            try:
+                return self._accumulated(step, rows, parts)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = str(error).partition("\n")[0]
+            # Out of the except block, so that what the failed attempt held is free.
+            self._working.drop_gradients()
+            release()
+            if all(len(part) == 1 for part in parts):
+                raise TrainingError(
+                    f"out of memory at step {step + 1} / {self.total_steps} with a single row: {reason}",
+                    fix="a smaller max_seq_len or a smaller module; what was saved before stands",
+                )
+            progress.most_values = max(padded(part, lengths) for part in parts if len(part) > 1) // 2
+            logger.warning(
+                "Out of memory at step %d (%s): it is done again in %d parts; a step still sees %d rows",
+                step + 1,
+                reason,
+                len(parts_within(rows, lengths, progress.most_values)),
+                len(rows),
+            )
+
+    def _accumulated(self, step: int, rows: npt.NDArray[np.int64], parts: list[npt.NDArray[np.int64]]) -> float:
+        seed, total = self.config.seed, 0.0
+        torch.manual_seed(derive(seed, "step", step))
+        kernels.masks.reseed(seed, "dropout", step)
+        seen = []
+        for number, part in enumerate(parts):
+            batch = tensors(self.splits.train, part, self.splits.pad, self.device)
+            outputs = self._working.network(batch)
+            losses = self.objective.losses(outputs, batch)
+            loss = float(losses.detach().sum())
+            if not math.isfinite(loss):
+                self._refuse("loss is", step, part, losses.detach())
+            (losses.sum() / len(rows)).backward()  # type: ignore[no-untyped-call]
+            self._working.collect_gradients(add=number > 0)
+            seen.append(({name: value.detach() for name, value in outputs.items()}, batch))
+            total += loss
+        for outputs, batch in seen:
+            self._meter.update(outputs, batch)
+        return total
 
     def _after_step(self, stop: StopRequest) -> None:
         progress, config = self.progress, self.config
@@ -327,14 +387,8 @@ class Training:
             self._batches = epoch, epoch_batches(lengths, self.config.batch_size, self.config.seed, epoch)
         return self._batches[1][place]
 
-    def _stale(self) -> tuple[int, Mapping[str, Any]]:
-        """How many evaluations on dev followed the best one, and the best one's entry in the curves."""
-        entries = [entry for entry in self.progress.curves if entry["split"] == "dev"]
-        if not entries:
-            return 0, {}
-        scores = [_score(entry["scores"]) for entry in entries]
-        place = scores.index(max(scores))
-        return len(entries) - 1 - place, entries[place]
+    def _evaluations_since(self, step: int) -> int:
+        return sum(1 for entry in self.progress.curves if entry["split"] == "dev" and entry["step"] > step)
 
     def _evaluated(self, step: int) -> bool:
         return any(entry["split"] == "dev" and entry["step"] == step for entry in self.progress.curves)
@@ -357,8 +411,8 @@ class Training:
         logger.info("%s: Saving model checkpoint to %s; the same command goes on from there", stop.asked.name, path)
         raise SystemExit(0) if stop.asked.name == "SIGTERM" else KeyboardInterrupt
 
-    def _refuse(self, what: str, step: int, rows: npt.NDArray[np.int64], losses: Tensor) -> None:
-        finite = [math.isfinite(loss) for loss in losses.tolist()]
+    def _refuse(self, what: str, step: int, rows: npt.NDArray[np.int64], losses: Tensor | None = None) -> None:
+        finite = [True] * len(rows) if losses is None else [math.isfinite(loss) for loss in losses.tolist()]
         bad = [self.splits.where(int(row)) for row, good in zip(rows, finite, strict=True) if not good or all(finite)]
         saved = checkpoint.newest_first(self.folder)
         raise TrainingError(

@@ -3,11 +3,12 @@
 import contextlib
 import functools
 import hashlib
-import itertools
+import inspect
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from transferhub import atomic
@@ -17,6 +18,14 @@ from transferhub.module.module import Context, Module
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
+
+
+# Architectures whose positions start after the padding token's id, so that they read fewer tokens than they have rows.
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "data2vec-text")
+UNLIMITED = 1 << 20  # tokens, for architectures without a table of positions
+# What ernie_tiny cuts its texts with, beside the vocabulary.
+SENTENCEPIECE = "spm_cased_simp_sampled.model"
+WORD_DICTIONARY = "dict.wordseg.txt"
 
 
 class TransformerModule(Module):
@@ -30,17 +39,30 @@ class TransformerModule(Module):
         from transformers import AutoConfig
 
         try:
-            return AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError) as error:
+            config = AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
+            reason = str(error).strip() or type(error).__name__
             raise ModuleError(
-                f"{self.directory / 'config.json'} is not one that transformers knows: {str(error).splitlines()[0]}",
+                f"{self.directory / 'config.json'} is not one that transformers knows: {reason.splitlines()[0]}",
                 expected="an architecture of transformers; code that comes with a model is never run",
             ) from error
+        if not _reads_both_ways(config):
+            raise ModuleError(
+                f"{self.name} is a {config.model_type!r}: a module of another family",
+                expected="a text encoder: BERT, RoBERTa, ALBERT, ELECTRA, DistilBERT, DeBERTa, ERNIE, MPNet, XLNet …",
+                fix="`hub list` shows the modules that work now",
+            )
+        return config
 
     @property
     def max_position(self) -> int:
         """The longest text, in tokens, that the network can read."""
-        return int(getattr(self.config, "max_position_embeddings", 512))
+        positions = int(getattr(self.config, "max_position_embeddings", None) or -1)
+        if positions < 0:
+            return UNLIMITED
+        if self.config.model_type in OFFSET_POSITIONS:
+            return positions - int(self.config.pad_token_id or 0) - 1
+        return positions
 
     @property
     def usual_length(self) -> int:
@@ -53,18 +75,22 @@ class TransformerModule(Module):
 
     def get_spm_path(self) -> str | None:
         """The sentencepiece model of ernie_tiny; None for all others."""
-        return None
+        return self._path_if_cut_in_words(SENTENCEPIECE)
 
     def get_word_dict_path(self) -> str | None:
         """The word dictionary of ernie_tiny; None for all others."""
-        return None
+        return self._path_if_cut_in_words(WORD_DICTIONARY)
+
+    def _path_if_cut_in_words(self, name: str) -> str | None:
+        both = all((self.directory / each).is_file() for each in (SENTENCEPIECE, WORD_DICTIONARY))
+        return str(self.directory / name) if both else None
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
         digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
         for path in sorted(self.directory.glob("*")):
             weights = path.suffix == ".safetensors" and self.pretrained
-            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt"):
+            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORD_DICTIONARY):
                 digest.update(f"{path.name}\0{atomic.sha256(path)}\0".encode())
         return digest.hexdigest()
 
@@ -115,26 +141,43 @@ class EncoderSource(Source):
 
     def build(self, seed: int) -> nn.Module:
         """Read the weights, or draw them from (seed, "backbone") for ``pretrained=False``."""
+        from transformers import AutoModel
+
+        with seeded(seed, "backbone"), quietly():
+            if self.module.pretrained:
+                return self._read()
+            network = AutoModel.from_config(self.module.config, trust_remote_code=False).float()
+        return Encoder(network)
+
+    def _read(self) -> "Encoder":
         import torch
         from transformers import AutoModel
 
-        folder, config = self.module.directory, self.module.config
-        with seeded(seed, "backbone"), quietly():
-            if self.module.pretrained:
-                try:
-                    network = AutoModel.from_pretrained(
-                        folder,
-                        config=config,
-                        dtype=torch.float32,
-                        local_files_only=True,
-                        use_safetensors=True,
-                        trust_remote_code=False,
-                    )
-                except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-                    raise ModuleError(f"the weights in {folder} cannot be read: {error}") from error
-            else:
-                network = AutoModel.from_config(config, trust_remote_code=False).float()
-        return Encoder(network)
+        folder = self.module.directory
+        try:
+            network, found = AutoModel.from_pretrained(
+                folder,
+                config=self.module.config,
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
+            raise ModuleError(
+                f"the weights in {folder} cannot be read: {error}", fix="copy or install them again"
+            ) from error
+        # A checkpoint may come without a pooler (it was pretrained without one); of the rest nothing may be missing.
+        missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
+        if missing:
+            raise ModuleError(
+                f"the weights in {folder} lack {len(missing)} of the network's {len(network.state_dict())} tensors: "
+                + ", ".join(missing[:3]),
+                expected=f"all weights of the {self.module.config.model_type} that config.json describes",
+                fix="copy or install them again; pretrained=False gives the same architecture with random weights",
+            )
+        return Encoder(network, has_pooler=not found["missing_keys"])
 
     def depths(self, module: nn.Module) -> dict[str, int]:
         """Pooler 0, the last layer 1, … the embeddings last."""
@@ -146,16 +189,38 @@ class EncoderSource(Source):
             if layer is not None:
                 depths[name] = layers - layer
             else:
-                depths[name] = layers + 1 if "embed" in name else 0
+                below = "emb" in name or "relative_attention_bias" in name  # read by all layers
+                depths[name] = layers + 1 if below else 0
         return depths
 
 
-class Encoder(nn.Module):
-    """An ``AutoModel`` that takes 1.x's feeds and gives out its outputs by 1.x's names."""
+@dataclass(frozen=True)
+class Computed:
+    """What an encoder computed, and from what: all that a head of the same architecture may look at."""
 
-    def __init__(self, network: nn.Module) -> None:
+    outputs: Any
+    input_ids: Tensor
+    input_mask: Tensor | None
+
+
+class Encoder(nn.Module):
+    """An ``AutoModel`` that takes 1.x's feeds and gives out its outputs by 1.x's names.
+
+    Args:
+        network: Its ``forward`` says which feeds the architecture takes; the others are not wired.
+        has_pooler: False: what it calls ``pooler_output`` was not pretrained.
+    """
+
+    def __init__(self, network: nn.Module, has_pooler: bool = True) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._has_pooler = network, has_pooler
+        config: Any = network.config
+        takes = inspect.signature(network.forward).parameters
+        self._takes_positions = "position_ids" in takes
+        # Where there is one kind of segment or none, pairs are told apart by their separators alone.
+        self._takes_segments = "token_type_ids" in takes and getattr(config, "type_vocab_size", 2) > 1
+        # Left-to-right permutations (XLNet) gather a text in its last token.
+        self._gathers_at = -1 if getattr(config, "summary_type", "first") == "last" else 0
 
     def forward(
         self,
@@ -166,99 +231,38 @@ class Encoder(nn.Module):
     ) -> dict[str, Any]:
         """Ids int64 ``[B, L]`` → ``pooled_output`` ``[B, H]``, ``sequence_output`` ``[B, L, H]``, ``everything``.
 
-        ``position_ids`` that are not given are the network's own; the mask is 1 for tokens and 0 for padding.
+        ``position_ids`` that are not given are the network's own (RoBERTa's start at 2); the mask is 1 for tokens and
+        0 for padding. ``pooled_output`` is the pretrained pooler's, else the first token's (XLNet: the last one's).
         """
-        given = {"position_ids": position_ids, "token_type_ids": segment_ids, "attention_mask": input_mask}
+        given = {"attention_mask": input_mask}
+        if self._takes_positions:
+            given["position_ids"] = position_ids
+        if self._takes_segments:
+            given["token_type_ids"] = segment_ids
         outputs = self.network(
             input_ids=input_ids, **{name: value for name, value in given.items() if value is not None}
         )
         sequence = outputs.last_hidden_state
-        pooled = getattr(outputs, "pooler_output", None)
+        pooled = getattr(outputs, "pooler_output", None) if self._has_pooler else None
         return {
-            "pooled_output": sequence[:, 0] if pooled is None else pooled,
+            "pooled_output": sequence[:, self._gathers_at] if pooled is None else pooled,
             "sequence_output": sequence,
-            "everything": outputs,
+            "everything": Computed(outputs, input_ids, input_mask),
         }
 
 
-class Socket(nn.Module):
-    """Stands in the place of an encoder inside an ``AutoModelFor…`` and hands over what was already computed."""
+def _reads_both_ways(config: "PretrainedConfig") -> bool:
+    """Whether a configuration is of a text encoder: one that was pretrained on masked or permuted words."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    outputs: Any = None
-
-    def forward(self, *_: Any, **__: Any) -> Any:
-        """Give out what the encoder computed."""
-        return self.outputs
-
-
-class ArchitectureHead(nn.Module):
-    """The head that an architecture itself has for a task, so that the whole opens with ``AutoModelFor…``."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        self.prefix: str = model.base_model_prefix  # type: ignore[assignment]
-
-    def forward(self, everything: Any) -> dict[str, Tensor]:
-        """Encoder outputs → ``{"logits": …}``."""
-        socket = getattr(self.model, self.prefix)
-        socket.outputs = everything
-        try:
-            return {"logits": self.model(input_ids=everything.last_hidden_state[..., 0]).logits}
-        finally:
-            socket.outputs = None
-
-    @contextlib.contextmanager
-    def joined(self, encoder: Encoder) -> Iterator[nn.Module]:
-        """The whole ``AutoModelFor…`` with the encoder in its place."""
-        socket = getattr(self.model, self.prefix)
-        setattr(self.model, self.prefix, encoder.network)
-        try:
-            yield self.model
-        finally:
-            setattr(self.model, self.prefix, socket)
-
-
-class ArchitectureHeadSource(Source):
-    """Builds the head of ``AutoModelFor<task>`` with weights drawn from (seed, "head"), on an encoder's outputs.
-
-    Args:
-        module: The encoder's module.
-        auto_class: ``AutoModelForSequenceClassification`` …
-        labels: Label names, written into ``id2label``.
-    """
-
-    def __init__(self, module: TransformerModule, auto_class: str, labels: list[str]) -> None:
-        self.module, self.auto_class, self.labels = module, auto_class, labels
-
-    def build(self, seed: int) -> nn.Module:
-        """Make the head alone: the encoder's place stays empty, no second set of its weights exists."""
-        import copy
-
-        import torch
-        import transformers
-
-        config = copy.deepcopy(self.module.config)
-        config.num_labels = len(self.labels)
-        config.id2label = dict(enumerate(self.labels))
-        config.label2id = {name: index for index, name in enumerate(self.labels)}
-        with quietly():
-            with torch.device("meta"):
-                model = getattr(transformers, self.auto_class).from_config(config, trust_remote_code=False)
-            setattr(model, model.base_model_prefix, Socket())
-            model.to_empty(device="cpu")
-            with seeded(seed, "head"):
-                model.apply(model._init_weights)
-        return ArchitectureHead(model.float())
+    masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES or config.model_type == "xlnet"
+    return masked and not config.is_encoder_decoder
 
 
 def _layer(name: str) -> int | None:
-    """The number after ``layer.`` or ``layers.`` in a parameter's name."""
-    parts = name.split(".")
-    for before, after in itertools.pairwise(parts):
-        if before in ("layer", "layers") and after.isdigit():
-            return int(after)
-    return None
+    """The number of the layer that a parameter belongs to: after ``layer.``, ``layers.``, ``albert_layer_groups.``."""
+    found = re.search(r"(?:^|\.)\w*layer(?:s|_groups)?\.(\d+)\.", name)
+    return int(found[1]) if found else None
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """Rows → columns of numbers. A new reader is one file here and one line below."""
 
 from transferhub.reader.classify_reader import ClassifyReader
-from transferhub.reader.columns import Columns
+from transferhub.reader.columns import Columns, Padding
 
-__all__ = ["ClassifyReader", "Columns"]
+__all__ = ["ClassifyReader", "Columns", "Padding"]

@@ -12,8 +12,9 @@ from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.module.store import write_vocabulary
-from transferhub.reader.columns import Columns, cached
+from transferhub.reader.columns import Columns, Padding, cached
 from transferhub.reader.tokenizer import OWN_VOCABULARY, tokenizer_for
+from transferhub.reader.word_cut import WordCutTokenizer
 
 CHUNK = 1000  # rows tokenised in one call
 
@@ -58,21 +59,19 @@ class ClassifyReader:
     ) -> None:
         if vocab_path is None:
             raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
-        if sp_model_path or word_dict_path:
-            raise ConfigError(
-                f"sp_model_path={sp_model_path!r}, word_dict_path={word_dict_path!r}: only ernie_tiny is cut that way",
-                expected="None for both, as every module here gives",
-            )
         self.vocab_path, self.dataset = str(vocab_path), dataset
         self.max_seq_len = max_seq_length or max_seq_len
         self.in_tokens = in_tokens
-        self.tokenizer = tokenizer_for(vocab_path, do_lower_case)
+        self.tokenizer = tokenizer_for(vocab_path, do_lower_case, sp_model_path, word_dict_path)
         smallest = 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
         if self.max_seq_len < smallest:
             raise ConfigError(
                 f"max_seq_len={self.max_seq_len}", expected=f"at least {smallest}: a token and the special ones"
             )
-        self.pad = {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0}
+        self.pad = Padding(
+            {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0},
+            left=self.tokenizer.padding_side == "left",
+        )
         self.fingerprint = self._describe()
 
     @property
@@ -184,8 +183,12 @@ class ClassifyReader:
         return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len}
 
     def _describe(self) -> str:
-        backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        content = backend.to_str() if backend is not None else atomic.sha256(Path(self.vocab_path))
+        if isinstance(self.tokenizer, WordCutTokenizer):
+            content = self.tokenizer.describe()
+        elif (backend := getattr(self.tokenizer, "backend_tokenizer", None)) is not None:
+            content = backend.to_str()
+        else:
+            content = atomic.sha256(Path(self.vocab_path))
         import tokenizers
 
         digest = hashlib.sha256(content.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,19 @@ import numpy.typing as npt
 from transferhub import atomic, paths
 
 Ragged = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Padding:
+    """How rows of different lengths become one array.
+
+    Args:
+        values: Column name → the value that fills up.
+        left: Whether the filling stands before the row, as XLNet has it, instead of after it.
+    """
+
+    values: Mapping[str, int]
+    left: bool = False
 
 
 class Columns:
@@ -56,14 +70,12 @@ class Columns:
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         return cls(ragged, offsets, None if labels is None else np.asarray(labels, np.int64))
 
-    def batch(
-        self, rows: npt.ArrayLike, pad: Mapping[str, int], length: int | None = None
-    ) -> dict[str, npt.NDArray[np.int64]]:
+    def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
         """Cut rows out and pad them to the longest of them, or to `length`.
 
         Args:
             rows: Row numbers, in the order of the batch.
-            pad: Column name → the value that fills up.
+            pad: With what, and on which side.
             length: A fixed length ``L``; None: the longest row's.
 
         Returns:
@@ -71,13 +83,14 @@ class Columns:
         """
         rows = np.asarray(rows, np.int64)
         width = length or int(self.lengths[rows].max())
-        batch = {name: np.full((len(rows), width), pad.get(name, 0), np.int64) for name in self.ragged}
+        batch = {name: np.full((len(rows), width), pad.values.get(name, 0), np.int64) for name in self.ragged}
         mask = np.zeros((len(rows), width), np.int64)
         for place, row in enumerate(rows):
             start, end = self.offsets[row], self.offsets[row + 1]
+            filled = slice(width - (end - start), width) if pad.left else slice(0, end - start)
             for name, values in self.ragged.items():
-                batch[name][place, : end - start] = values[start:end]
-            mask[place, : end - start] = 1
+                batch[name][place, filled] = values[start:end]
+            mask[place, filled] = 1
         batch["input_mask"] = mask
         if self.labels is not None:
             batch["labels"] = self.labels[rows]

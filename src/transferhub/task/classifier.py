@@ -21,7 +21,8 @@ from transferhub.log import logger
 from transferhub.metrics.choices import Metric, chosen, meanings
 from transferhub.metrics.classification import NAMES
 from transferhub.module import Module
-from transferhub.module.transformer import ArchitectureHeadSource, EncoderSource, TransformerModule
+from transferhub.module.architecture_head import ArchitectureHeadSource
+from transferhub.module.transformer import EncoderSource, TransformerModule
 from transferhub.reader import ClassifyReader, Columns
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.base_task import BaseTask
@@ -106,7 +107,13 @@ class TextClassifierTask(BaseTask):
         if data_reader is None:
             encoder = _encoder_of(feature)
             length = encoder.usual_length if max_seq_len is None else max_seq_len
-            data_reader = ClassifyReader(vocab_path=encoder.get_vocab_path(), dataset=dataset, max_seq_len=length)
+            data_reader = ClassifyReader(
+                vocab_path=encoder.get_vocab_path(),
+                dataset=dataset,
+                max_seq_len=length,
+                sp_model_path=encoder.get_spm_path(),
+                word_dict_path=encoder.get_word_dict_path(),
+            )
             config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
         _refuse_too_long(feature, data_reader)
         dataset = dataset if dataset is not None else data_reader.dataset

@@ -13,7 +13,8 @@ from transferhub.engine import checkpoint
 from transferhub.errors import RunError
 from transferhub.graph import Network
 from transferhub.module import Module
-from transferhub.module.transformer import ArchitectureHead, Encoder, TransformerModule, quietly
+from transferhub.module.architecture_head import ArchitectureHead
+from transferhub.module.transformer import Encoder, TransformerModule, quietly
 from transferhub.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
     with quietly():
         if head is not None:
             with head.joined(encoder) as model:
-                model.save_pretrained(folder)  # type: ignore[operator]
+                whole = {name: value for name, value in model.state_dict().items() if name in head.names}
+                model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
         else:
             encoder.network.config.save_pretrained(folder)  # type: ignore[operator, union-attr]
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
@@ -60,7 +62,7 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     if head is None:
         raise RunError(f"{folder} holds a model with the architecture's own head, this task has another")
     with head.joined(encoder) as model:
-        checkpoint.load_values(folder / "model.safetensors", model)
+        checkpoint.load_values(folder / "model.safetensors", model, names=head.names)
     return network
 
 
@@ -85,6 +87,8 @@ def load(best_model: str | Path) -> "BaseTask":
             expected="the best_model folder of a run",
             fix="the last lines of a run say where it is: ckpt_<time>/best_model",
         )
+    if fault := atomic.damage(folder, only=DESCRIPTION):
+        raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     description = _description(folder)
     kind = TASKS.get(str(description.get("task")))
     if kind is None:

@@ -9,10 +9,14 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
+import hypothesis
 import numpy as np
 import pytest
 
 from transferhub.log import logger
+
+hypothesis.settings.register_profile("house", deadline=None)  # the machine may be busy
+hypothesis.settings.load_profile("house")
 
 WORDS = [
     "the",

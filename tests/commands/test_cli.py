@@ -120,6 +120,12 @@ def test_from_scratch_is_said_in_the_settings(finetune, capsys):
         (["--checkpoint-dir", __file__], "cannot be a run's folder"),
         (["--precision", "fp8"], "precision='fp8'"),
         (["--max-seq-len", "1000"], "max_seq_len=1000"),
+        (["--class-weight", "balancd"], "did you mean 'balanced'"),
+        (["--class-weight", '{"positive": 2'], "expected: JSON"),
+        (["--loss", "focl"], "did you mean 'focal'"),
+        (["--focal-gamma", "2"], "without the focal loss"),
+        (["--metrics", "acc,f2"], "no 'f2'"),
+        (["--early-stopping", "0"], "early_stopping=0"),
     ],
 )
 def test_bad_input_is_one_clear_message_and_exit_code_2(tiny, review_files, in_tmp, capsys, arguments, said):
@@ -169,3 +175,16 @@ def test_install_list_show_uninstall(tiny, capsys):
 def test_every_command_has_help_with_an_example(command, capsys):
     assert hub(command, "--help") == 0
     assert "Example: hub " in capsys.readouterr().out
+
+
+def test_the_loss_is_chosen_by_options(finetune, in_tmp, capsys):
+    weights = '{"positive": 2, "negative": 1}'
+    assert finetune("--num_epoch=1", "--loss", "focal", "--focal-gamma", 3, "--class-weight", weights, "--json") == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert notes[0] == "f1 is of the class 'positive'"
+    assert "focal loss, gamma 3; class weights negative 1, positive 2" in notes[1]
+    assert finetune("--num_epoch=1", "--class-weight", "balanced", "--label-smoothing", 0.1, "--overwrite") == 0
+    settings = json.loads((in_tmp / "run" / "run.json").read_text())["settings"]
+    assert (settings["class_weight"], settings["label_smoothing"]) == ("balanced", 0.1)
+    assert finetune("--num_epoch=1", "--metrics", "balanced_acc, f1_macro", "--overwrite", "--json") == 0
+    assert list(json.loads(capsys.readouterr().out.splitlines()[-1])["dev"]) == ["balanced_acc", "f1_macro", "loss"]

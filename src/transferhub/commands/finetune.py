@@ -11,6 +11,7 @@ import typer
 from transferhub.errors import ConfigError, did_you_mean
 
 TASKS = ("text-classification",)
+LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
 _started = time.monotonic()
 
 
@@ -30,11 +31,26 @@ def finetune(
     batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
     learning_rate: Annotated[float, typer.Option(help="The peak rate.")] = 5e-5,
+    metrics: Annotated[
+        str, typer.Option(help="The first chooses the best model: acc, f1, f1_macro, balanced_acc, matthews …")
+    ] = "acc,f1",
+    class_weight: Annotated[
+        str | None,
+        typer.Option(help='Of training rows: balanced, or JSON with every label: \'{"spam": 5, "ham": 1}\'.'),
+    ] = None,
+    loss: Annotated[str, typer.Option(help=f"One of: {', '.join(LOSSES)}.")] = LOSSES[0],
+    focal_gamma: Annotated[float | None, typer.Option(help="Of --loss focal. Default: 2.")] = None,
+    label_smoothing: Annotated[
+        float, typer.Option(help="The part of a label spread over all labels; not with focal.")
+    ] = 0.0,
     warmup_proportion: Annotated[float, typer.Option(help="The part of all steps in which the rate rises.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 42,
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     eval_interval: Annotated[int, typer.Option(help="Steps between two evaluations on dev.")] = 100,
+    early_stopping: Annotated[
+        int | None, typer.Option(help="End after so many evaluations without a better score on dev. Default: never.")
+    ] = None,
     save_ckpt_interval: Annotated[
         int | None, typer.Option(help="Steps between two kept checkpoints. Default: a rolling one.")
     ] = None,
@@ -57,6 +73,7 @@ def finetune(
     config = hub.RunConfig(
         eval_interval=eval_interval,
         save_ckpt_interval=save_ckpt_interval,
+        early_stopping=early_stopping,
         checkpoint_dir=checkpoint_dir,
         num_epoch=num_epoch,
         batch_size=batch_size,
@@ -72,8 +89,12 @@ def finetune(
         module=hub.Module(name=module, pretrained=not from_scratch),
         dataset=rows,
         config=config,
-        metrics_choices=["acc", "f1"],
+        metrics_choices=[name.strip() for name in metrics.split(",")],
         max_seq_len=max_seq_len,
+        class_weight=_weights(class_weight),
+        loss=loss,
+        focal_gamma=focal_gamma,
+        label_smoothing=label_smoothing,
     )
     result = trained.finetune_and_eval()
     if as_json:
@@ -86,3 +107,13 @@ def finetune(
     print(f"best model  {result.best_model}\nreport      {result.report}")
     print(f"curves      tensorboard --logdir {result.checkpoint_dir}/visualization")
     print(f"next        hub predict {result.best_model} FILE")
+
+
+def _weights(given: str | None) -> str | dict[str, float] | None:
+    if given is None or not given.lstrip().startswith("{"):
+        return given
+    try:
+        weights: dict[str, float] = json.loads(given)
+    except ValueError as error:
+        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
+    return weights

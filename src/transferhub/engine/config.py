@@ -10,6 +10,7 @@ from transferhub.log import logger
 from transferhub.strategy import DefaultStrategy, Strategy
 
 PRECISIONS = ("auto", "fp32", "bf16")
+COUNTS = ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval", "early_stopping")
 
 
 @dataclasses.dataclass
@@ -32,6 +33,8 @@ class RunConfig:
         seed: Everything random is a function of it.
         precision: ``fp32``, ``bf16``, or ``auto``: what is faster here by more than 15 %, measured once.
         overwrite: Remove the run in `checkpoint_dir` first.
+        early_stopping: End the run after so many evaluations in a row without a better first metric on dev. The
+            learning rate follows the plan for all epochs until then. None: train to the end.
 
     Raises:
         ConfigError: A value out of range; all faults in one message.
@@ -51,11 +54,12 @@ class RunConfig:
     seed: int = 42
     precision: str = "auto"
     overwrite: bool = False
+    early_stopping: int | None = None
 
     def __post_init__(self) -> None:
         faults = [
             f"{name}={value!r}: expected a whole number of at least 1"
-            for name in ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval")
+            for name in COUNTS
             if (value := getattr(self, name)) is not None and not (_whole(value) and value >= 1)
         ]
         if not _whole(self.seed) or self.seed < 0:
@@ -89,13 +93,17 @@ class RunConfig:
         return "cuda" if wanted else "cpu"
 
     def settings(self) -> dict[str, Any]:
-        """What determines the outcome: intervals and places do not."""
+        """What determines the outcome: intervals and places do not, unless evaluations decide where the run ends."""
+        ends: dict[str, int] = {}
+        if self.early_stopping is not None:
+            ends = {"early_stopping": int(self.early_stopping), "eval_interval": int(self.eval_interval)}
         return {
             "num_epoch": int(self.num_epoch),
             "batch_size": int(self.batch_size),
             "seed": int(self.seed),
             "precision": self.precision,
             "strategy": str(self.strategy),
+            **ends,
         }
 
 

@@ -63,8 +63,8 @@ def evaluate(
     """
     meter, total, steps, started = objective.meter(), 0.0, 0, time.perf_counter()
     for rows, batch, outputs in stream(network, columns, pad, batch_size, device):
-        total += float(objective.losses(outputs, batch).sum())
-        meter.update(outputs, batch)
+        total += float(objective.evaluation_losses(outputs, batch).sum())
+        meter.update(outputs, batch, rows)
         steps += 1
         if see is not None:
             see(rows, outputs)

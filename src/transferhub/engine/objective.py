@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 
 class Meter(Protocol):
     """Collects scores over batches, exactly."""
 
-    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
-        """Count a batch."""
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Count a batch; in evaluation, `rows` are the rows' numbers in the split, in training None."""
 
     def scores(self) -> dict[str, float]:
         """The scores of all that was counted, the main one first."""
@@ -26,7 +33,10 @@ class Objective(Protocol):
     """Loss and scores of a task."""
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of each row, float32 ``[B]``."""
+        """The loss of each row that training minimises, float32 ``[B]``."""
+
+    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each row that evaluation shows, float32 ``[B]``."""
 
     def meter(self) -> Meter:
         """A fresh meter."""

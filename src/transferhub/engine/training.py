@@ -30,7 +30,7 @@ from transferhub.engine.objective import Objective
 from transferhub.engine.precision import Working
 from transferhub.engine.run_state import RunState
 from transferhub.engine.signals import StopRequest
-from transferhub.errors import TrainingError
+from transferhub.errors import ConfigError, TrainingError
 from transferhub.graph import Network, derive
 from transferhub.log import EVAL, logger
 from transferhub.reader import Columns, Padding
@@ -120,6 +120,10 @@ class Training:
         self.progress = Progress()
         self.steps_in_epoch = steps_in_epoch(len(splits.train), config.batch_size)
         self.device = config.device
+        if config.early_stopping is not None and splits.dev is None:
+            raise ConfigError(
+                f"early_stopping={config.early_stopping} without dev rows", fix="give dev rows, or leave it out"
+            )
         parameters = dict(network.named_parameters())
         plan.check(list(parameters))
         for name in plan.frozen:
@@ -183,6 +187,26 @@ class Training:
         """The epoch that the next step belongs to, from 0."""
         return min(self.progress.step // self.steps_in_epoch, self.config.num_epoch - 1)
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the last ``early_stopping`` evaluations on dev brought no better score than the best model has."""
+        patience = self.config.early_stopping
+        if patience is None or self.progress.step >= self.total_steps:
+            return False
+        best = self.best
+        return best is not None and self._evaluations_since(best["step"]) >= patience
+
+    @property
+    def why_stopped(self) -> str:
+        """Where and why a run stopped early, in words."""
+        best = self.best
+        assert best is not None
+        name, score = next(iter(best["scores"].items()))
+        return (
+            f"step {self.progress.step} of {self.total_steps}, {self._evaluations_since(best['step'])} evaluations on "
+            f"dev without a better {name} than {score:.5f} at step {best['step']}"
+        )
+
     def fit(self, follow: Callable[[], None] = lambda: None) -> None:
         """Train to the last step, evaluating and saving on the way. `follow` is called after each step.
 
@@ -197,11 +221,13 @@ class Training:
         self._working.network.train()
         self._started = time.monotonic()
         with StopRequest() as stop:
-            while self.progress.step < self.total_steps:
+            while self.progress.step < self.total_steps and not self.stopped_early:
                 self._step()
                 follow()
                 self._after_step(stop)
-        if self.splits.dev is not None and not self._evaluated(self.total_steps):
+        if self.stopped_early:
+            logger.info("Stopped early: %s", self.why_stopped)
+        if self.splits.dev is not None and (self.best is None or not self._evaluated(self.progress.step)):
             self.evaluate_dev()
         elif self.splits.dev is None:
             self._keep_as_best({}, 0.0)
@@ -360,6 +386,9 @@ class Training:
             lengths = self.splits.train.lengths
             self._batches = epoch, epoch_batches(lengths, self.config.batch_size, self.config.seed, epoch)
         return self._batches[1][place]
+
+    def _evaluations_since(self, step: int) -> int:
+        return sum(1 for entry in self.progress.curves if entry["split"] == "dev" and entry["step"] > step)
 
     def _evaluated(self, step: int) -> bool:
         return any(entry["split"] == "dev" and entry["step"] == step for entry in self.progress.curves)

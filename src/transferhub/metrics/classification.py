@@ -6,17 +6,21 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from transferhub.errors import ConfigError, did_you_mean
-
-NAMES = ("acc", "f1", "precision", "recall", "matthews")
+AVERAGED = ("f1", "precision", "recall")
+AVERAGES = ("macro", "micro", "weighted")
+NAMES = (
+    *("acc", "f1", "precision", "recall", "matthews", "balanced_acc"),  # the first five are PaddleHub's
+    *(f"{name}_{average}" for name in AVERAGED for average in AVERAGES),
+)
 
 
 class ConfusionMatrix:
     """Counts of (true label, predicted label).
 
     Precision, recall and F1 are of class 1 where there are two classes, as in PaddleHub and GLUE, and the unweighted
-    mean over classes (macro) where there are more. A ratio with nothing below the line is 0. The scores are
-    scikit-learn's to the last digit (tests hold them against it); computing them from counts spares its import.
+    mean over classes (macro) where there are more; ``f1_macro``, ``f1_micro``, ``f1_weighted`` (and so on) name an
+    average. A ratio with nothing below the line is 0. The scores are scikit-learn's to the last digit (tests hold them
+    against it); computing them from counts spares its import.
 
     Args:
         classes: How many classes there are.
@@ -30,24 +34,17 @@ class ConfusionMatrix:
         np.add.at(self.counts, (labels, predicted), 1)
 
     def scores(self, names: Sequence[str]) -> dict[str, float]:
-        """The scores with these names, in this order."""
-        return {name: getattr(self, name)() for name in names}
+        """The scores with these names of `NAMES`, in this order."""
+        return {name: self._score(name) for name in names}
 
     def acc(self) -> float:
         """The part of rows whose label was predicted."""
         return _ratio(np.trace(self.counts), self.counts.sum())
 
-    def precision(self) -> float:
-        """Of the rows predicted as a class, the part that is."""
-        return self._of_classes(self.counts.sum(axis=0))
-
-    def recall(self) -> float:
-        """Of the rows of a class, the part that was found."""
-        return self._of_classes(self.counts.sum(axis=1))
-
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
-        return self._of_classes((self.counts.sum(axis=0) + self.counts.sum(axis=1)) / 2)
+    def balanced_acc(self) -> float:
+        """The mean of the classes' recalls, over the classes that have rows."""
+        rows = self.counts.sum(axis=1)
+        return float(np.mean(self._ratios("recall")[rows > 0])) if rows.any() else 0.0
 
     def matthews(self) -> float:
         """Matthews' correlation, for any number of classes (Gorodkin 2004)."""
@@ -57,34 +54,35 @@ class ConfusionMatrix:
         below = math.sqrt(float((total**2 - columns @ columns) * (total**2 - rows @ rows)))
         return _ratio(above, below)
 
-    def _of_classes(self, below: npt.NDArray[np.generic]) -> float:
-        ratios = [_ratio(self.counts[c, c], below[c]) for c in range(len(self.counts))]
-        if len(ratios) == 2:
-            return ratios[1]
-        # Classes that occur neither as label nor as prediction do not count, as in scikit-learn.
-        seen = self.counts.sum(axis=0) + self.counts.sum(axis=1) > 0
-        return float(np.mean([ratio for ratio, there in zip(ratios, seen, strict=True) if there] or [0.0]))
+    def averaged(self, name: str, average: str | None = None) -> float:
+        """``precision``, ``recall`` or ``f1``, their harmonic mean.
 
+        Args:
+            name: Of `AVERAGED`.
+            average: ``macro``: the mean over classes that occur as label or prediction; ``micro``: from the sums over
+                classes; ``weighted``: the mean over rows of their label's score; None: of class 1 where there are two
+                classes, else macro.
+        """
+        rows, predictions = self.counts.sum(axis=1), self.counts.sum(axis=0)
+        if average == "micro":
+            return self.acc()  # each row has one label and one prediction: both sums are the number of rows
+        ratios = self._ratios(name)
+        if average is None and len(ratios) == 2:
+            return float(ratios[1])
+        weights = rows if average == "weighted" else (rows + predictions > 0)
+        return float(np.average(ratios, weights=weights)) if weights.any() else 0.0
 
-def chosen(choices: str | Sequence[str] | None, default: Sequence[str]) -> list[str]:
-    """The metric names that ``metrics_choices`` asks for; the first chooses the best model.
+    def _ratios(self, name: str) -> npt.NDArray[np.float64]:
+        """Precision, recall or F1 of each class."""
+        rows, predictions = self.counts.sum(axis=1), self.counts.sum(axis=0)
+        below = {"precision": predictions, "recall": rows, "f1": (rows + predictions) / 2}[name]
+        return np.array([_ratio(self.counts[c, c], below[c]) for c in range(len(self.counts))])
 
-    Raises:
-        ConfigError: An unknown name.
-    """
-    if choices is None or choices == "default":
-        return list(default)
-    names = [choices] if isinstance(choices, str) else list(choices)
-    if not names:
-        raise ConfigError("metrics_choices is empty", expected="at least one metric: the first chooses the best model")
-    for name in names:
-        if name not in NAMES:
-            raise ConfigError(
-                f"metrics_choices: there is no {name!r}",
-                expected=f"of {', '.join(NAMES)}",
-                fix=did_you_mean(name, NAMES) or None,
-            )
-    return names
+    def _score(self, name: str) -> float:
+        base, _, average = name.partition("_")
+        if base in AVERAGED:
+            return self.averaged(base, average or None)
+        return float(getattr(self, name)())
 
 
 def _ratio(above: float, below: float) -> float:

@@ -1,9 +1,8 @@
 """BaseTask: feature + head + loss + metrics = something to train, evaluate, predict and save."""
 
 import json
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,23 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from transferhub.dataset import BaseDataset, Examples, InputExample
-from transferhub.dataset.files import read_examples
+from transferhub.dataset import BaseDataset
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import Collected, evaluate, slices, stream
 from transferhub.engine.events import Events, Hook
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.objective import Meter
 from transferhub.engine.run_state import RunState
-from transferhub.engine.training import BEST, Training, say_evaluation
-from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.engine.training import BEST, Training
+from transferhub.errors import ConfigError, RunError
 from transferhub.graph import Network, Variable
 from transferhub.graph.variable import walk_back
 from transferhub.log import logger
 from transferhub.module.transformer import EncoderSource
-from transferhub.reader import ClassifyReader
-from transferhub.reader.classify_reader import Row, texts_of
+from transferhub.reader import ClassifyReader, Columns
+from transferhub.reader.classify_reader import Row
 from transferhub.strategy import Plan
-from transferhub.task import finetuning, saved_model
-from transferhub.task.predictions import Predictions
+from transferhub.task import applying, finetuning, saved_model
 from transferhub.task.result import RunResult
 
 
@@ -88,6 +84,14 @@ class BaseTask(ABC):
     def meter(self) -> Meter:
         """A fresh meter of the task's metrics."""
 
+    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each row that evaluation shows, float32 ``[B]``; `losses`, where a task has no other."""
+        return self.losses(outputs, batch)
+
+    def prepare(self, train: Columns) -> list[str]:
+        """Called before a run with its training rows; returns what the log and the report should say of the run."""
+        return []
+
     @abstractmethod
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """What a person is shown, float32 ``[rows, classes]``, from the output called ``logits``."""
@@ -125,16 +129,7 @@ class BaseTask(ABC):
 
     def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
         """Evaluate the best model on a split of the data set, in fp32."""
-        before, self.phase = self.phase, phase
-        columns = self.reader.columns(phase, self.rows())
-        logger.info("Evaluation on %s dataset start", phase)
-        self.events.fire("eval_start")
-        network = self.best_network() if load_best_model or self.training is None else self.training.network
-        state = evaluate(network, self, columns, self.reader.pad, self.config.batch_size, self.config.device)
-        say_evaluation(phase, state)
-        self.events.fire("eval_end", [state])
-        self.phase = before
-        return state
+        return applying.evaluate_split(self, phase, load_best_model=load_best_model)
 
     def evaluate(self, data: str | Path | Sequence[Any]) -> dict[str, float]:
         """Scores and ``loss`` of the best model on a file with labels, or on examples, in fp32.
@@ -142,18 +137,7 @@ class BaseTask(ABC):
         Raises:
             DataError: A label that the model does not know, with file:line.
         """
-        rows: Sequence[Any] = self._file_rows(Path(data), labelled=True) if isinstance(data, str | Path) else data
-        if not len(rows) or not isinstance(rows[0], InputExample):
-            raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
-        dataset = BaseDataset(label_list=self.labels)
-        dataset.test_examples = rows
-        self._refuse_other_form([texts_of(row, place) for place, row in enumerate(rows)])
-        columns = self.reader.encode(rows, dataset.label_ids("test"))
-        state = evaluate(
-            self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device
-        )
-        say_evaluation("test", state)
-        return {**state.run_scores, "loss": state.run_loss}
+        return applying.evaluate_rows(self, data)
 
     def predict(
         self,
@@ -182,31 +166,7 @@ class BaseTask(ABC):
         """
         if isinstance(label_list, bool):  # 1.4: predict(data, load_best_model)
             load_best_model, label_list = label_list, None
-        if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(self.labels)):
-            raise ConfigError(
-                f"label_list={label_list!r:.60}", expected=f"{len(self.labels)} names, in the labels' order"
-            )
-        before, self.phase = self.phase, "predict"
-        network = self.best_network() if load_best_model or self.training is None else self.training.network
-        logger.info("TransferHub predict start")
-        self.events.fire("predict_start")
-        if load_best_model:
-            logger.info("The best model has been loaded")
-        rows = self._rows_to_predict(data)
-        texts = [texts_of(row, place) for place, row in enumerate(rows)]
-        states = []
-        if len(rows):
-            self._refuse_other_form(texts)
-            columns, size = self.reader.encode(rows), self.config.batch_size
-            logits = Collected("logits", len(rows))
-            for numbers, _, outputs in stream(network, columns, self.reader.pad, size, self.config.device):
-                logits(numbers, outputs)
-            values = self.probabilities(logits.values)
-            states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
-        predictions = Predictions(states, list(label_list or self.labels), texts)
-        self.phase = before
-        self.events.fire("predict_end", predictions)
-        logger.info("TransferHub predict finished.")
+        predictions = applying.predict(self, data, label_list, load_best_model=load_best_model)
         return predictions.labels if return_result else predictions
 
     # --- hooks
@@ -360,30 +320,6 @@ class BaseTask(ABC):
         given = Path(named)
         return given if given.name == BEST else given / BEST  # 1.x scripts name either
 
-    def _rows_to_predict(self, data: str | Path | Sequence[Row] | None) -> Sequence[Row]:
-        if data is None:
-            if self.dataset is None or not len(self.dataset.predict_examples):
-                raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
-            return self.dataset.predict_examples
-        named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
-        if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
-            return self._file_rows(Path(str(data)), labelled=False)
-        if isinstance(data, str):
-            return [data]
-        if isinstance(data, Mapping) or not isinstance(data, Iterable):
-            raise DataError(f"{data!r:.60} cannot be predicted", expected="a text, a list of texts or pairs, or a file")
-        return data if isinstance(data, Sequence) else list(data)
-
-    def _file_rows(self, path: Path, *, labelled: bool) -> Examples:
-        return read_examples(path, **self.column_names(path), labelled=labelled, paired=self.reads_pairs)
-
-    def _refuse_other_form(self, texts: Sequence[tuple[str, str | None]]) -> None:
-        if self.reads_pairs is not None and texts and (texts[0][1] is not None) != self.reads_pairs:
-            trained, given = ("pairs", "texts") if self.reads_pairs else ("texts", "pairs")
-            raise DataError(
-                f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows"
-            )
-
     @property
     def reads_pairs(self) -> bool | None:
         """Whether rows are pairs of texts; None where nothing is known of the rows."""
@@ -412,10 +348,3 @@ class BaseTask(ABC):
                 expected=f"{wanted}: what {type(self.reader).__name__} gives and the network reads",
             )
         return given
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a NUL byte
-        return False

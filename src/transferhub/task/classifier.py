@@ -17,38 +17,19 @@ from transferhub.errors import ConfigError
 from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.graph.variable import walk_back
-from transferhub.metrics.classification import ConfusionMatrix, chosen
+from transferhub.log import logger
+from transferhub.metrics.choices import Metric, chosen, meanings
+from transferhub.metrics.classification import NAMES
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHeadSource
 from transferhub.module.transformer import EncoderSource, TransformerModule
-from transferhub.reader import ClassifyReader
+from transferhub.reader import ClassifyReader, Columns
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.base_task import BaseTask
+from transferhub.task.class_meter import ClassMeter
+from transferhub.task.losses import Criterion, cross_entropy
 
 AUTO_CLASS = "AutoModelForSequenceClassification"
-
-
-class ClassMeter:
-    """Counts predictions against labels."""
-
-    def __init__(self, classes: int, names: Sequence[str]) -> None:
-        self._matrix, self._names = ConfusionMatrix(classes), names
-
-    def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> None:
-        """Count a batch."""
-        self._matrix.update(batch["labels"].cpu().numpy(), outputs["logits"].argmax(dim=-1).cpu().numpy())
-
-    def scores(self) -> dict[str, float]:
-        """The task's metrics."""
-        return self._matrix.scores(self._names)
-
-    def state(self) -> Any:
-        """The counts."""
-        return self._matrix.counts.tolist()
-
-    def restore(self, state: Any) -> None:
-        """Go on from counts."""
-        self._matrix.counts = np.asarray(state, np.int64)
 
 
 class TextClassifierTask(BaseTask):
@@ -66,13 +47,22 @@ class TextClassifierTask(BaseTask):
         data_reader: None: a `ClassifyReader` over the module's tokenizer.
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
-        metrics_choices: Of ``acc f1 precision recall matthews``; the first chooses the best model.
+        metrics_choices: Of ``acc f1 precision recall matthews balanced_acc``, ``f1_macro f1_micro f1_weighted`` (and
+            so for precision and recall), and functions ``(labels, predictions) -> float`` over a whole split, int64
+            ids in the rows' order. The first chooses the best model; higher is better. With two classes, f1, precision
+            and recall are of the second in `labels`; with more, the mean over classes.
+        class_weight: Of training rows: None, 1 each; ``"balanced"``, rows / (classes × rows of the class); or
+            ``{label name: weight}``, used as it is.
+        loss: ``cross_entropy``, or ``focal`` for rare classes (Lin et al. 2017). Class weights go with both.
+        focal_gamma: Of the focal loss: the larger, the less do rows count that are right already. None: 2.
+        label_smoothing: The part of a label that is spread over all classes, from 0 to below 1; not with ``focal``.
         module: A module or its name.
         max_seq_len: Tokens a text may have, where the task makes its own reader. None: 128.
         labels: Label names in the order of their ids; None: the data set's.
 
     Raises:
-        ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds.
+        ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds, a
+            metric or a loss that does not exist, class weights for other labels.
         DataError: The data set's files or labels are not right.
     """
 
@@ -86,11 +76,15 @@ class TextClassifierTask(BaseTask):
         data_reader: ClassifyReader | None = None,
         startup_program: Any = None,
         config: RunConfig | None = None,
-        metrics_choices: str | Sequence[str] | None = "default",
+        metrics_choices: str | Metric | Sequence[str | Metric] | None = "default",
         *,
         module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
         labels: Sequence[str] | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         if isinstance(num_classes, Variable):  # 1.6 and before: (feature, num_classes, feed_list, data_reader)
             third: Any = hidden_units
@@ -138,7 +132,11 @@ class TextClassifierTask(BaseTask):
         if len(labels) < 2:
             raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
         self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
-        super().__init__(feature, data_reader, dataset, feed_list, config, labels, chosen(metrics_choices, ["acc"]))
+        self._choice = chosen(metrics_choices, ["acc"])
+        super().__init__(feature, data_reader, dataset, feed_list, config, labels, list(self._choice))
+        self.criterion = Criterion(self.labels, class_weight, loss, focal_gamma, label_smoothing)
+        self._weights: Tensor | None = None
+        self._prepared = class_weight is None
         self._columns: dict[str, str] = {}
         self._pairs: bool | None = None
         if dataset is not None and isinstance(dataset.train_examples, Examples):
@@ -169,12 +167,32 @@ class TextClassifierTask(BaseTask):
         return own and self.feature.name == "pooled_output" and self.hidden_units is None
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """Cross-entropy of each row."""
-        return torch.nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
+        """What training minimises, of each row; class weights are those of the rows of this task's run."""
+        if not self._prepared:
+            self.prepare(self.reader.columns("train", self.rows()))
+        logits = outputs["logits"]
+        weights = None if self._weights is None else self._weights.to(logits.device)
+        return self.criterion(logits, batch["labels"], weights)
+
+    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        """Cross-entropy of each row, whatever training minimises: so losses on dev compare between settings."""
+        return cross_entropy(outputs["logits"], batch["labels"])
+
+    def prepare(self, train: Columns) -> list[str]:
+        """Weigh the classes by the training rows; say what the scores are of, and a loss that is not the plain one."""
+        assert train.labels is not None
+        weights = self.criterion.weights(train.labels)
+        self._weights, self._prepared = None if weights is None else torch.from_numpy(weights), True
+        said = self.criterion.sentence(weights)
+        return [*meanings(self._choice, self.labels), *([said] if said else [])]
+
+    def settings(self) -> dict[str, Any]:
+        """The base's, and the loss where it is not plain cross-entropy."""
+        return {**super().settings(), **self.criterion.settings()}
 
     def meter(self) -> ClassMeter:
         """Counts for the chosen metrics."""
-        return ClassMeter(self.num_classes, self.metrics)
+        return ClassMeter(self.num_classes, self._choice)
 
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Softmax of the logits, float32 ``[rows, classes]``."""
@@ -195,12 +213,16 @@ class TextClassifierTask(BaseTask):
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], module: TransformerModule) -> "TextClassifierTask":
-        """Build a task as it was saved, on a module whose files lie beside it."""
+        """Build a task as it was saved, on a module whose files lie beside it; functions as metrics are not saved."""
+        names = [name for name in description["metrics"] if name in NAMES]
+        functions = [name for name in description["metrics"] if name not in NAMES]
+        if functions:
+            logger.info("Not in a saved model, because functions of a script: the metrics %s", ", ".join(functions))
         task = cls(
             module=module,
             labels=description["labels"],
             hidden_units=description["hidden_units"],
-            metrics_choices=description["metrics"],
+            metrics_choices=names or "default",
             max_seq_len=description["max_seq_len"],
         )
         task._columns, task._pairs = dict(description["columns"]), description["pairs"]

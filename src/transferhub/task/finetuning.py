@@ -11,12 +11,14 @@ import torch
 
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import fingerprint, where
+from transferhub.engine.batches import epoch_batches, ordered_batches
 from transferhub.engine.evaluation import Collected, evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.precision import choose
 from transferhub.engine.run_folder import RunFolder, environment, open_run
 from transferhub.engine.run_state import RunState
+from transferhub.engine.tokens import TokenCount, count
 from transferhub.engine.training import Splits, Training, say_evaluation
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, derive
@@ -52,6 +54,11 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
             "a task that hub.load opened is for predicting and evaluating",
             fix='to train on from its weights: TextClassifierTask(module="…/best_model", dataset=…)',
         )
+    if task.config.early_stopping is not None and not do_eval:
+        raise ConfigError(
+            f"early_stopping={task.config.early_stopping}, but finetune() evaluates at the end only",
+            fix="finetune_and_eval(), or finetune(do_eval=True)",
+        )
     started = time.monotonic()
     config, dataset = task.config, task.rows()
     if dataset is not task.dataset:
@@ -80,9 +87,12 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
                 "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
             )
             return result
+        notes, tokens = task.prepare(splits.train), _count_tokens(task, splits, test)
+        for line in (*(f"{split}: {counted.line}" for split, counted in tokens.items()), *notes):
+            logger.info("%s", line)
         training = _prepare(task, folder, plan, splits, do_eval)
         _train(task, training, folder)
-        result = _close(task, dataset, training, folder, test, started)
+        result = _close(task, dataset, training, folder, test, started, notes, tokens)
     finally:
         task.remember()
         folder.close()
@@ -108,6 +118,17 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
     )
     task.events.fire("build_env_end")
     return task.training
+
+
+def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dict[str, TokenCount]:
+    """Of each split, with the batches that it is cut into: for training those of the first epoch."""
+    size, longest = task.config.batch_size, task.reader.max_seq_len
+    train = splits.train.lengths
+    counts = {"train": count(train, epoch_batches(train, size, task.config.seed, 0), longest)}
+    for name, columns in (("dev", splits.dev), ("test", test)):
+        if columns is not None:
+            counts[name] = count(columns.lengths, ordered_batches(columns.lengths, size), longest)
+    return counts
 
 
 def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
@@ -158,7 +179,14 @@ def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
 
 
 def _close(
-    task: "BaseTask", dataset: BaseDataset, training: Training, folder: RunFolder, test: Columns | None, started: float
+    task: "BaseTask",
+    dataset: BaseDataset,
+    training: Training,
+    folder: RunFolder,
+    test: Columns | None,
+    started: float,
+    notes: Sequence[str],
+    tokens: Mapping[str, TokenCount],
 ) -> RunResult:
     """Score the best model as it lies on disk; write predictions, the last checkpoint, the record and the page."""
     progress, network = training.progress, task.best_network()
@@ -177,9 +205,12 @@ def _close(
         **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored},
         "best_step": best["step"] if best else progress.step,
         "steps": progress.step,
+        "stopped_early": training.stopped_early,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
+        "notes": [*notes, *([f"stopped early: {training.why_stopped}"] if training.stopped_early else [])],
+        "tokens": {split: dataclasses.asdict(counted) for split, counted in tokens.items()},
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started

@@ -17,8 +17,10 @@ from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.dataset.examples import where
 from transferhub.engine.run_state import RunState
+from transferhub.engine.tokens import TokenCount
 from transferhub.engine.training import Training
 from transferhub.metrics import ConfusionMatrix
+from transferhub.metrics.classification import NAMES
 from transferhub.report.html import Confusion, Mistake, Report, write_report
 from transferhub.task.predictions import probability_names
 
@@ -43,6 +45,9 @@ class RunResult:
         best_model: Its folder.
         checkpoint_dir: The run's folder.
         report: The page.
+        notes: What must be known to read the figures: which loss was minimised, what a score is the mean of.
+        stopped_early: Whether `RunConfig(early_stopping=…)` ended the run before its last epoch.
+        tokens: Split → the fields of `engine.tokens.TokenCount`: ``rows tokens in_batches longest``.
     """
 
     dev: dict[str, float] | None
@@ -55,6 +60,9 @@ class RunResult:
     best_model: str
     checkpoint_dir: str
     report: str
+    notes: Sequence[str] = ()
+    stopped_early: bool = False
+    tokens: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], run: Path) -> "RunResult":
@@ -113,15 +121,15 @@ def write_page(
 ) -> None:
     """Write the run's ``report.html``."""
     plan, steps = training.plan, _sampled(training.total_steps)
-    counts = ", ".join(f"{len(dataset.get_examples(split))} {split}" for split in ("train", "dev", "test"))
     metric = task.metrics[0]
     report = Report(
         title=f"{task.module_name} on {dataset.name}",
         subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {result.checkpoint_dir}",
-        headline=[(f"{metric} on {s.name}", f"{100 * s.state.run_scores[metric]:.1f} %") for s in scored],
+        headline=[(f"{metric} on {s.name}", _large(metric, s.state.run_scores[metric])) for s in scored],
         summary=[
-            ("rows", counts),
+            *((split, TokenCount(**counted).line) for split, counted in result.tokens.items()),
             ("labels", ", ".join(task.labels)),
+            *(("note", note) for note in result.notes),
             ("best step", f"{result.best_step} of {result.steps}"),
             ("speed", f"{result.examples_per_second} examples a second in training steps, {result.precision}"),
             ("time", f"{seconds:.0f} s since this start"),
@@ -163,6 +171,10 @@ def _worst_mistakes(split: ScoredSplit, label_names: Sequence[str]) -> list[Mist
             )
         )
     return mistakes
+
+
+def _large(metric: str, score: float) -> str:
+    return f"{100 * score:.1f} %" if metric in NAMES else f"{score:.4g}"
 
 
 def _sampled(total: int) -> list[int]:

@@ -1,0 +1,55 @@
+"""How many tokens a split has, and how many places its batches compute in their stead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class TokenCount:
+    """Rows and tokens of a split, once through.
+
+    Args:
+        rows: How many.
+        tokens: Of all rows, special ones included.
+        in_batches: Places that are computed: each batch is padded to its longest row.
+        longest: What a fixed length would pad each row to.
+    """
+
+    rows: int
+    tokens: int
+    in_batches: int
+    longest: int
+
+    @property
+    def padding(self) -> float:
+        """The part of the computed places that is padding."""
+        return 1 - self.tokens / self.in_batches
+
+    @property
+    def padding_if_fixed(self) -> float:
+        """The part that would be padding if each row were padded to `longest`."""
+        return 1 - self.tokens / (self.rows * self.longest)
+
+    @property
+    def line(self) -> str:
+        """The figures in words."""
+        each = self.tokens / self.rows
+        return (
+            f"{self.rows} rows, {self.tokens:,} tokens, {each:.0f} a row; {100 * self.padding:.0f} % padding in "
+            f"length-grouped batches ({100 * self.padding_if_fixed:.0f} % if all were padded to {self.longest})"
+        )
+
+
+def count(lengths: npt.NDArray[np.int64], batches: Sequence[npt.NDArray[np.int64]], longest: int) -> TokenCount:
+    """Count a split with at least one row.
+
+    Args:
+        lengths: Of the rows, int64 ``[rows]``.
+        batches: Row numbers, each row in one of them.
+        longest: ``max_seq_len``.
+    """
+    computed = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
+    return TokenCount(len(lengths), int(lengths.sum()), computed, longest)

@@ -1,0 +1,122 @@
+"""A trained network applied to rows: evaluation and prediction."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferhub.dataset import BaseDataset, Examples, InputExample
+from transferhub.dataset.files import read_examples
+from transferhub.engine.evaluation import Collected, evaluate, slices, stream
+from transferhub.engine.run_state import RunState
+from transferhub.engine.training import say_evaluation
+from transferhub.errors import ConfigError, DataError
+from transferhub.graph import Network
+from transferhub.log import logger
+from transferhub.reader import Columns
+from transferhub.reader.classify_reader import Row, texts_of
+from transferhub.task.predictions import Predictions
+
+if TYPE_CHECKING:
+    from transferhub.task.base_task import BaseTask
+
+
+def evaluate_split(task: "BaseTask", phase: str, *, load_best_model: bool) -> RunState:
+    """Loss and scores on a split of the task's data set, said in the log."""
+    before, task.phase = task.phase, phase
+    columns = task.reader.columns(phase, task.rows())
+    logger.info("Evaluation on %s dataset start", phase)
+    task.events.fire("eval_start")
+    state = _evaluated(task, _network(task, load_best_model), columns, phase)
+    task.events.fire("eval_end", [state])
+    task.phase = before
+    return state
+
+
+def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[str, float]:
+    """Scores and ``loss`` on a file with labels, or on examples."""
+    rows: Sequence[Any] = _file_rows(task, Path(data), labelled=True) if isinstance(data, str | Path) else data
+    if not len(rows) or not isinstance(rows[0], InputExample):
+        raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
+    dataset = BaseDataset(label_list=task.labels)
+    dataset.test_examples = rows
+    _refuse_other_form(task, [texts_of(row, place) for place, row in enumerate(rows)])
+    columns = task.reader.encode(rows, dataset.label_ids("test"))
+    state = _evaluated(task, task.best_network(), columns, "test")
+    return {**state.run_scores, "loss": state.run_loss}
+
+
+def predict(
+    task: "BaseTask",
+    data: str | Path | Sequence[Row] | None,
+    label_list: Sequence[str] | None,
+    *,
+    load_best_model: bool,
+) -> Predictions:
+    """Probabilities of rows, in their order."""
+    if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(task.labels)):
+        raise ConfigError(f"label_list={label_list!r:.60}", expected=f"{len(task.labels)} names, in the labels' order")
+    before, task.phase = task.phase, "predict"
+    network = _network(task, load_best_model)
+    logger.info("TransferHub predict start")
+    task.events.fire("predict_start")
+    if load_best_model:
+        logger.info("The best model has been loaded")
+    rows = _rows_to_predict(task, data)
+    texts = [texts_of(row, place) for place, row in enumerate(rows)]
+    states = []
+    if len(rows):
+        _refuse_other_form(task, texts)
+        columns, size = task.reader.encode(rows), task.config.batch_size
+        logits = Collected("logits", len(rows))
+        for numbers, _, outputs in stream(network, columns, task.reader.pad, size, task.config.device):
+            logits(numbers, outputs)
+        values = task.probabilities(logits.values)
+        states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
+    predictions = Predictions(states, list(label_list or task.labels), texts)
+    task.phase = before
+    task.events.fire("predict_end", predictions)
+    logger.info("TransferHub predict finished.")
+    return predictions
+
+
+def _network(task: "BaseTask", load_best_model: bool) -> Network:
+    return task.best_network() if load_best_model or task.training is None else task.training.network
+
+
+def _evaluated(task: "BaseTask", network: Network, columns: Columns, name: str) -> RunState:
+    state = evaluate(network, task, columns, task.reader.pad, task.config.batch_size, task.config.device)
+    say_evaluation(name, state)
+    return state
+
+
+def _rows_to_predict(task: "BaseTask", data: str | Path | Sequence[Row] | None) -> Sequence[Row]:
+    if data is None:
+        if task.dataset is None or not len(task.dataset.predict_examples):
+            raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
+        return task.dataset.predict_examples
+    named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
+    if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
+        return _file_rows(task, Path(str(data)), labelled=False)
+    if isinstance(data, str):
+        return [data]
+    if isinstance(data, Mapping) or not isinstance(data, Iterable):
+        raise DataError(f"{data!r:.60} cannot be predicted", expected="a text, a list of texts or pairs, or a file")
+    return data if isinstance(data, Sequence) else list(data)
+
+
+def _file_rows(task: "BaseTask", path: Path, *, labelled: bool) -> Examples:
+    return read_examples(path, **task.column_names(path), labelled=labelled, paired=task.reads_pairs)
+
+
+def _refuse_other_form(task: "BaseTask", texts: Sequence[tuple[str, str | None]]) -> None:
+    if task.reads_pairs is not None and texts and (texts[0][1] is not None) != task.reads_pairs:
+        trained, given = ("pairs", "texts") if task.reads_pairs else ("texts", "pairs")
+        raise DataError(f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL byte
+        return False

@@ -1,0 +1,57 @@
+"""Scores of a classifier, from its logits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from transferhub.metrics.choices import Choice, Ids, measure
+from transferhub.metrics.classification import ConfusionMatrix
+
+
+class ClassMeter:
+    """Counts predictions against labels; keeps both, of a split, where there are functions to be given them.
+
+    Between log lines of the training only counts are kept: functions are for whole splits.
+
+    Args:
+        classes: How many classes there are.
+        choice: The metrics.
+    """
+
+    def __init__(self, classes: int, choice: Choice) -> None:
+        self._matrix, self._choice = ConfusionMatrix(classes), choice
+        self._functions = {name: metric for name, metric in choice.items() if metric is not None}
+        self._kept: list[tuple[Ids, Ids, Ids]] = []  # of each batch: rows' numbers, labels, predictions
+
+    def update(
+        self,
+        outputs: Mapping[str, Tensor],
+        batch: Mapping[str, Tensor],
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Count a batch; `rows` are the rows' numbers in the split that is evaluated."""
+        labels, predicted = batch["labels"].cpu().numpy(), outputs["logits"].argmax(dim=-1).cpu().numpy()
+        self._matrix.update(labels, predicted)
+        if rows is not None and self._functions:
+            self._kept.append((rows, labels, predicted))
+
+    def scores(self) -> dict[str, float]:
+        """The task's metrics, in their order; without the functions' in training."""
+        named = self._matrix.scores([name for name, metric in self._choice.items() if metric is None])
+        if self._kept:
+            rows, labels, predicted = (np.concatenate(arrays) for arrays in zip(*self._kept, strict=True))
+            order = np.argsort(rows)
+            for name, metric in self._functions.items():
+                named[name] = measure(name, metric, labels[order], predicted[order])
+        return {name: named[name] for name in self._choice if name in named}
+
+    def state(self) -> Any:
+        """The counts."""
+        return self._matrix.counts.tolist()
+
+    def restore(self, state: Any) -> None:
+        """Go on from counts."""
+        self._matrix.counts = np.asarray(state, np.int64)

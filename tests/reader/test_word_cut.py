@@ -9,7 +9,8 @@ import transferhub as hub
 from architectures import write_architecture
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError
-from transferhub.module.transformer import SENTENCEPIECE, WORD_DICTIONARY
+from transferhub.module.files import SENTENCEPIECE
+from transferhub.module.files import WORDS as WORD_DICTIONARY
 from transferhub.reader import ClassifyReader
 
 TEXTS = ["房间很干净", "房间太脏了", "服务很好", "服务太差了", "早餐很好", "Wi-Fi 很好", "早餐太差了", "房间很好"]

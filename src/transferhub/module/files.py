@@ -16,6 +16,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 WORD_PICKLE = "dict.wordseg.pickle"  # PaddleHub's word dictionary of ernie_tiny
 WORDS = "dict.wordseg.txt"
+SENTENCEPIECE = "spm_cased_simp_sampled.model"  # what ernie_tiny cuts words into pieces with
 RECORD = "module.json"
 MANIFEST = "manifest.json"
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
+from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 # Architectures whose positions start after the padding token's id, so that they read fewer tokens than they have rows.
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "data2vec-text")
 UNLIMITED = 1 << 20  # tokens, for architectures without a table of positions
-# What ernie_tiny cuts its texts with, beside the vocabulary.
-SENTENCEPIECE = "spm_cased_simp_sampled.model"
-WORD_DICTIONARY = "dict.wordseg.txt"
 
 
 class TransformerModule(Module):
@@ -79,10 +77,10 @@ class TransformerModule(Module):
 
     def get_word_dict_path(self) -> str | None:
         """The word dictionary of ernie_tiny; None for all others."""
-        return self._path_if_cut_in_words(WORD_DICTIONARY)
+        return self._path_if_cut_in_words(WORDS)
 
     def _path_if_cut_in_words(self, name: str) -> str | None:
-        both = all((self.directory / each).is_file() for each in (SENTENCEPIECE, WORD_DICTIONARY))
+        both = all((self.directory / each).is_file() for each in (SENTENCEPIECE, WORDS))
         return str(self.directory / name) if both else None
 
     def fingerprint(self) -> str:
@@ -90,7 +88,7 @@ class TransformerModule(Module):
         digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
         for path in sorted(self.directory.glob("*")):
             weights = path.suffix == ".safetensors" and self.pretrained
-            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORD_DICTIONARY):
+            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS):
                 digest.update(f"{path.name}\0{atomic.sha256(path)}\0".encode())
         return digest.hexdigest()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from transferhub import atomic
 from transferhub.errors import ConfigError
+from transferhub.module.files import SENTENCEPIECE, WORDS
 
 LONGEST_WORD = 5  # characters, as in PaddleHub
 
@@ -81,9 +82,7 @@ class WordCutTokenizer:
 
     def save_pretrained(self, folder: Path) -> None:
         """Copy the three files, so that a reader on that folder cuts alike."""
-        from transferhub.module.transformer import SENTENCEPIECE, WORD_DICTIONARY
-
-        for path, name in zip(self.files, ("vocab.txt", SENTENCEPIECE, WORD_DICTIONARY), strict=True):
+        for path, name in zip(self.files, ("vocab.txt", SENTENCEPIECE, WORDS), strict=True):
             if path.resolve() != (folder / name).resolve():
                 shutil.copyfile(path, folder / name)
 

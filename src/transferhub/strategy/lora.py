@@ -16,6 +16,7 @@ from transferhub.strategy.plan import Plan, Steps
 from transferhub.strategy.strategy import count, positive, proportion
 
 MARK = "lora_"
+ADAPTABLE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 class LoRAStrategy(AdamWeightDecayStrategy):

@@ -17,8 +17,12 @@ from transferhub.version import __version__
 _WHERE = {
     **{name: "common.dir" for name in ("CACHE_HOME", "DATA_HOME", "HUB_HOME", "MODULE_HOME")},
     "AdamWeightDecayStrategy": "strategy",
+    "CombinedStrategy": "strategy",
     "DefaultFinetuneStrategy": "strategy",
     "DefaultStrategy": "strategy",
+    "L2SPFinetuneStrategy": "strategy",
+    "LoRAStrategy": "strategy",
+    "ULMFiTStrategy": "strategy",
     "HubError": "errors",
     "Module": "module",
     "RunConfig": "engine.config",
@@ -30,12 +34,16 @@ _ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors", "finetune
 
 __all__ = [
     "AdamWeightDecayStrategy",
+    "CombinedStrategy",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
     "HubError",
+    "L2SPFinetuneStrategy",
+    "LoRAStrategy",
     "Module",
     "RunConfig",
     "TextClassifierTask",
+    "ULMFiTStrategy",
     "__version__",
     "dataset",
     "load",
@@ -51,8 +59,12 @@ if TYPE_CHECKING:
     from transferhub.log import logger as logger
     from transferhub.module import Module as Module
     from transferhub.strategy import AdamWeightDecayStrategy as AdamWeightDecayStrategy
+    from transferhub.strategy import CombinedStrategy as CombinedStrategy
     from transferhub.strategy import DefaultFinetuneStrategy as DefaultFinetuneStrategy
     from transferhub.strategy import DefaultStrategy as DefaultStrategy
+    from transferhub.strategy import L2SPFinetuneStrategy as L2SPFinetuneStrategy
+    from transferhub.strategy import LoRAStrategy as LoRAStrategy
+    from transferhub.strategy import ULMFiTStrategy as ULMFiTStrategy
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.saved_model import load as load
 

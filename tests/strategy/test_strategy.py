@@ -5,7 +5,7 @@ import pytest
 import transferhub as hub
 from transferhub.errors import ConfigError
 from transferhub.graph import Parameter
-from transferhub.strategy import schedules
+from transferhub.strategy import Steps, schedules
 
 # By hand: 20 steps, warm-up over 10 % = 2 steps: t/2, then (20 - t)/18.
 LINEAR_20 = {0: 0.0, 1: 0.5, 2: 1.0, 3: 17 / 18, 11: 0.5, 19: 1 / 18, 20: 0.0}
@@ -56,7 +56,7 @@ def test_noam_rises_linearly_and_falls_with_the_square_root():
 
 
 def test_adam_weight_decay_spares_biases_and_norms_and_clips():
-    plan = hub.AdamWeightDecayStrategy(learning_rate=1e-3, weight_decay=0.02).plan(parameters(), 20)
+    plan = hub.AdamWeightDecayStrategy(learning_rate=1e-3, weight_decay=0.02).plan(parameters(), Steps(20, 10))
     decays = {name: group.weight_decay for group in plan.groups for name in group.parameters}
     assert decays == {"body.weight": 0.02, "head.weight": 0.02, "body.bias": 0.0, "body.LayerNorm.weight": 0.0}
     assert plan.clip_norm == 1.0
@@ -66,14 +66,14 @@ def test_adam_weight_decay_spares_biases_and_norms_and_clips():
 
 def test_default_finetune_adds_l2_to_every_gradient():
     plan = hub.DefaultFinetuneStrategy(learning_rate=1e-3, regularization_coeff=0.1, optimizer_name="SGD").plan(
-        parameters(), 5
+        parameters(), Steps(5, 5)
     )
-    assert [(group.weight_decay, group.rate(4)) for group in plan.groups] == [(0.1, 1e-3)]
+    assert [(group.l2, group.rate(4)) for group in plan.groups] == [(0.1, 1e-3)]
     assert plan.optimizer == "sgd"
 
 
 def test_a_plan_prints_what_moves_and_how_fast():
-    printed = str(hub.AdamWeightDecayStrategy().plan(parameters(), 20))
+    printed = str(hub.AdamWeightDecayStrategy().plan(parameters(), Steps(20, 10)))
     assert "adamw, 20 steps, gradients clipped at norm 1" in printed
     assert any(line.split()[:2] == ["weights", "2"] for line in printed.splitlines())
 
@@ -84,7 +84,7 @@ def test_a_plan_prints_what_moves_and_how_fast():
         (lambda: hub.AdamWeightDecayStrategy(learning_rate=0), "learning_rate=0"),
         (lambda: hub.AdamWeightDecayStrategy(learning_rate=float("nan")), "learning_rate=nan"),
         (lambda: hub.AdamWeightDecayStrategy(warmup_proportion=1.5), "warmup_proportion=1.5"),
-        (lambda: hub.AdamWeightDecayStrategy(lr_scheduler="cosine"), "linear_decay or noam_decay"),
+        (lambda: hub.AdamWeightDecayStrategy(lr_scheduler="cosin"), "did you mean 'cosine'"),
         (lambda: hub.AdamWeightDecayStrategy(weight_decay=-1), "weight_decay=-1"),
         (lambda: hub.DefaultStrategy(optimizer_name="adamm"), "did you mean 'adam'"),
     ],

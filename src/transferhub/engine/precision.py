@@ -4,7 +4,7 @@ import copy
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from transferhub import atomic, paths
 from transferhub.engine.memory import is_out_of_memory
+from transferhub.graph.network import train_what_moves
 from transferhub.log import logger
 
 GAIN = 1.15  # bf16 must be this much faster to be chosen
@@ -28,15 +29,21 @@ class Working:
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
         self.network = master if precision == "fp32" else _in_bf16(copy.deepcopy(master))
-        self._pairs = (
-            []
-            if self.network is master
-            else [
-                pair
-                for pair in zip(master.parameters(), self.network.parameters(), strict=True)
-                if pair[0].requires_grad
-            ]
-        )
+        self._pairs = [] if self.network is master else self._moving_pairs()
+
+    def train(self, moving: Collection[nn.Parameter]) -> None:
+        """Let only these parameters of the master move; what is frozen whole goes into eval mode."""
+        wanted = {id(parameter) for parameter in moving}
+        for master, working in zip(self.master.parameters(), self.network.parameters(), strict=True):
+            master.requires_grad_(id(master) in wanted)
+            working.requires_grad_(id(master) in wanted)
+        train_what_moves(self.network)
+        if self.network is not self.master:
+            self._pairs = self._moving_pairs()
+
+    def _moving_pairs(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        pairs = zip(self.master.parameters(), self.network.parameters(), strict=True)
+        return [pair for pair in pairs if pair[0].requires_grad]
 
     @torch.no_grad()
     def collect_gradients(self, add: bool = False) -> None:

@@ -35,7 +35,7 @@ from transferhub.graph import Network, derive
 from transferhub.log import EVAL, logger
 from transferhub.reader import Columns, Padding
 from transferhub.strategy import Plan
-from transferhub.strategy.optimizers import make
+from transferhub.strategy.optimizers import Pulls, make
 
 ROLLING_SECONDS = 60.0
 ROLLING_SHARE = 0.05  # of the time, at most, goes into rolling checkpoints
@@ -126,12 +126,12 @@ class Training:
             )
         parameters = dict(network.named_parameters())
         plan.check(list(parameters))
-        for name in plan.frozen:
-            parameters[name].requires_grad_(False)
         self._moving = [[parameters[name] for name in group.parameters] for group in plan.groups]
-        decays = [group.weight_decay for group in plan.groups]
-        self._optimizer = make(plan.optimizer, zip(self._moving, decays, strict=True))
+        _say_frozen_by_mistake(plan, parameters)
+        self._optimizer, self._pulls = make(plan, self._moving), Pulls(plan, self._moving)
+        self._stage: tuple[bool, ...] = ()  # which groups move; () before the first step
         self._precision = precision
+        self._unseen = False
         self._meter = objective.meter()
         self._batches: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
         self._saved_at = time.monotonic()
@@ -218,7 +218,6 @@ class Training:
         if self.device == "cpu":
             kernels.keep_freed_memory()
         self._working = Working(self.network, self._precision)
-        self._working.network.train()
         self._started = time.monotonic()
         with StopRequest() as stop:
             while self.progress.step < self.total_steps and not self.stopped_early:
@@ -272,15 +271,22 @@ class Training:
         progress = self.progress
         step, started = progress.step, time.perf_counter()
         rows = self._rows_of(step)
+        self._enter_stage(step)
         loss = self._gradients(step, rows)
         moving = [parameter for group in self._moving for parameter in group if parameter.grad is not None]
+        if self._unseen:
+            self._say_without_gradient()
         norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in moving if parameter.grad is not None])
         if not math.isfinite(norm):
             self._refuse("gradients are", step, rows)
         if self.plan.clip_norm:
             torch.nn.utils.clip_grads_with_norm_(moving, self.plan.clip_norm, norm)
+        if self.plan.clip_each_norm:
+            for parameter in moving:
+                torch.nn.utils.clip_grad_norm_(parameter, self.plan.clip_each_norm)
         for group, options in zip(self.plan.groups, self._optimizer.param_groups, strict=True):
             options["lr"] = group.rate(step)
+        self._pulls.apply(step)
         self._optimizer.step()
         self._working.forget_gradients()
         self._working.publish()
@@ -293,6 +299,33 @@ class Training:
         progress.window_steps += 1
         progress.window_seconds += seconds
         self.events.fire("run_step", [RunState(1, len(rows), loss / len(rows), run_time_used=seconds)])
+
+    def _enter_stage(self, step: int) -> None:
+        """Let the groups move that the plan lets move at this step; a function of the step alone."""
+        stage = self.plan.moving(step)
+        if stage == self._stage:
+            return
+        moving = [group for group, moves in zip(self._moving, stage, strict=True) if moves]
+        self._working.train([parameter for group in moving for parameter in group])
+        if self._stage:
+            names = [group.name for group, moves in zip(self.plan.groups, stage, strict=True) if not moves]
+            logger.info("From step %d on more of the network moves; still frozen: %s", step + 1, names or "nothing")
+        self._stage = stage
+        self._unseen = True
+
+    def _say_without_gradient(self) -> None:
+        """Warn once a stage of parameters that the plan moves and the loss does not depend on."""
+        self._unseen = False
+        for group, parameters, moves in zip(self.plan.groups, self._moving, self._stage, strict=True):
+            names = [name for name, p in zip(group.parameters, parameters, strict=True) if moves and p.grad is None]
+            if names:
+                logger.warning(
+                    "%d of %d tensors of the group %r get no gradient: the loss does not depend on them: %s",
+                    len(names),
+                    len(parameters),
+                    group.name,
+                    ", ".join(names[:3]) + (" …" if len(names) > 3 else ""),
+                )
 
     def _gradients(self, step: int, rows: npt.NDArray[np.int64]) -> float:
         """Leave the gradients of the mean loss over `rows` with the masters, and return the sum of losses.
@@ -426,6 +459,17 @@ class Training:
 def say_evaluation(split: str, state: RunState) -> None:
     """The documents' EVAL line."""
     logger.log(EVAL, "[%s dataset evaluation result] %s", split, state.line)
+
+
+def _say_frozen_by_mistake(plan: Plan, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+    names = [name for group in plan.groups for name in group.parameters if not parameters[name].requires_grad]
+    if names:
+        logger.warning(
+            "%d tensors came with requires_grad=False, and the plan moves them: %s; to keep them as they are, freeze "
+            "them by the strategy or context(trainable=False)",
+            len(names),
+            ", ".join(names[:3]) + (" …" if len(names) > 3 else ""),
+        )
 
 
 def _score(scores: Mapping[str, float]) -> float:

@@ -57,6 +57,7 @@ class Network(nn.Module):
             feeds = {argument: given.name for argument, given in node.inputs.items()}
             self._plan.append((self.sources.index(node.source), feeds, produced[id(node)]))
         for source, part in zip(self.sources, self.parts, strict=True):
+            source.settle(part, self.parts)
             if not source.trainable:
                 part.requires_grad_(False)
 
@@ -72,10 +73,8 @@ class Network(nn.Module):
     def train(self, mode: bool = True) -> "Network":
         """Set training mode; what is frozen whole stays in eval mode (no dropout, statistics still)."""
         super().train(mode)
-        for module in self.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(parameter.requires_grad for parameter in parameters):
-                module.eval()
+        if mode:
+            _rest_what_is_frozen(self)
         return self
 
     def described_parameters(self) -> list[Parameter]:
@@ -90,3 +89,16 @@ class Network(nn.Module):
                 found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
+
+
+def train_what_moves(network: nn.Module) -> None:
+    """Training mode for a network, eval mode for those of its modules that are frozen whole."""
+    network.train()
+    _rest_what_is_frozen(network)
+
+
+def _rest_what_is_frozen(network: nn.Module) -> None:
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            module.eval()

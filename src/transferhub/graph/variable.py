@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from torch import nn
 
+from transferhub.graph.depth import depths_by_order
+
 
 class Source(ABC):
     """Where a node's weights come from; two nodes with the same source share them."""
@@ -22,8 +24,11 @@ class Source(ABC):
         """Make the module: pretrained weights read from disk, new ones drawn from the seed alone."""
 
     def depths(self, module: nn.Module) -> dict[str, int]:
-        """Depth of each parameter inside this module, 0 nearest to its output. Default: all 0."""
-        return {name: 0 for name, _ in module.named_parameters()}
+        """Depth of each parameter inside this module, 0 nearest to its output. Default: `depths_by_order`."""
+        return depths_by_order(module)
+
+    def settle(self, part: nn.Module, others: Iterable[nn.Module]) -> None:  # noqa: B027  most have nothing to say
+        """Called when all parts of a network are built: let go of what no part needs."""
 
     def __deepcopy__(self, memo: object) -> Source:
         """A source only describes where weights come from: copies of a network share it."""

@@ -1,7 +1,7 @@
 """The head that an architecture itself has for a task, on outputs that its encoder already computed."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -95,3 +95,10 @@ class ArchitectureHeadSource(Source):
                         part.reset_parameters()
                 model.apply(model._init_weights)
         return ArchitectureHead(model.float(), names)
+
+    def settle(self, part: nn.Module, others: Iterable[nn.Module]) -> None:
+        """Let go of a pooler that this architecture's head does not look at."""
+        assert isinstance(part, ArchitectureHead)
+        for other in others:
+            if isinstance(other, Encoder) and not any(f"{part.prefix}.pooler." in name for name in part.names):
+                other.drop_pooler()

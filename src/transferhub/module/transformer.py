@@ -79,6 +79,17 @@ class TransformerModule(Module):
         """The word dictionary of ernie_tiny; None for all others."""
         return self._path_if_cut_in_words(WORDS)
 
+    def get_params_layer(self) -> dict[str, int]:
+        """Parameter name → layer: 0 for the embeddings, 1 for the lowest layer, and so on; for ULMFiT's blocks."""
+        import torch
+        from transformers import AutoModel
+
+        with torch.device("meta"), quietly():
+            network = AutoModel.from_config(self.config, trust_remote_code=False)
+        depths = EncoderSource(self, True).depths(Encoder(network))
+        deepest = max(depths.values())
+        return {name: deepest - depth for name, depth in depths.items()}
+
     def _path_if_cut_in_words(self, name: str) -> str | None:
         both = all((self.directory / each).is_file() for each in (SENTENCEPIECE, WORDS))
         return str(self.directory / name) if both else None
@@ -219,6 +230,11 @@ class Encoder(nn.Module):
         self._takes_segments = "token_type_ids" in takes and getattr(config, "type_vocab_size", 2) > 1
         # Left-to-right permutations (XLNet) gather a text in its last token.
         self._gathers_at = -1 if getattr(config, "summary_type", "first") == "last" else 0
+
+    def drop_pooler(self) -> None:
+        """Do without the pooler, where there is one."""
+        if getattr(self.network, "pooler", None) is not None:
+            self.network.pooler = None  # type: ignore[assignment]
 
     def forward(
         self,

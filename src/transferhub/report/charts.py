@@ -19,8 +19,11 @@ class Line:
     points: Sequence[Point]
 
 
-def line_chart(lines: Sequence[Line]) -> str:
-    """An SVG of one or more lines over steps; an empty string if there is nothing to draw."""
+def line_chart(lines: Sequence[Line], *, powers_of_ten: bool = False) -> str:
+    """An SVG of one or more lines over steps; an empty string if there is nothing to draw.
+
+    `powers_of_ten` says that the points' first numbers are exponents instead of steps.
+    """
     drawn = [Line(line.name, [point for point in line.points if math.isfinite(point[1])]) for line in lines]
     drawn = [line for line in drawn if line.points]
     if not drawn:
@@ -30,7 +33,7 @@ def line_chart(lines: Sequence[Line]) -> str:
     low, high = min(values), max(values)
     if high - low < 1e-12:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-    first, last = min(0.0, *steps), max(*steps, 1.0)
+    first, last = (min(steps), max(steps)) if powers_of_ten else (min(0.0, *steps), max(*steps, 1.0))
 
     def place(point: Point) -> str:
         x = LEFT + (point[0] - first) / (last - first) * (WIDTH - LEFT - RIGHT)
@@ -48,7 +51,7 @@ def line_chart(lines: Sequence[Line]) -> str:
         step = first + share * (last - first)
         x, _ = place((step, low)).split(",")
         anchor = ("start", "middle", "end")[round(share * 2)]
-        parts.append(f'<text x="{x}" y="{HEIGHT - 12}" text-anchor="{anchor}">{step:.0f}</text>')
+        parts.append(f'<text x="{x}" y="{HEIGHT - 12}" text-anchor="{anchor}">{_shown(step, powers_of_ten)}</text>')
     for number, line in enumerate(drawn):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(place(point) for point in line.points)
@@ -58,9 +61,13 @@ def line_chart(lines: Sequence[Line]) -> str:
                 x, y = place(point).split(",")
                 parts.append(
                     f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}">'
-                    f"<title>{escape(line.name)} step {point[0]:.0f}: {point[1]:.5g}</title></circle>"
+                    f"<title>{escape(line.name)} {_shown(point[0], powers_of_ten)}: {point[1]:.5g}</title></circle>"
                 )
         parts.append(
             f'<text x="{LEFT + 110 * number}" y="13" style="fill:{colour}" class="key">{escape(line.name)}</text>'
         )
     return "".join([*parts, "</svg>"])
+
+
+def _shown(x: float, power_of_ten: bool) -> str:
+    return f"{10**x:.2g}" if power_of_ten else f"{x:.0f}"

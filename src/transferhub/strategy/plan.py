@@ -9,6 +9,19 @@ from transferhub.errors import ConfigError
 
 
 @dataclass(frozen=True)
+class Steps:
+    """How long a run is.
+
+    Args:
+        total: Optimiser steps of the whole run.
+        in_epoch: Steps in one pass over the training rows.
+    """
+
+    total: int
+    in_epoch: int
+
+
+@dataclass(frozen=True)
 class Group:
     """Parameters that move alike.
 
@@ -17,9 +30,14 @@ class Group:
         parameters: Their names in the network.
         size: How many numbers they hold together.
         depths: The lowest and the highest distance from the output.
-        rate: Step (from 0) → learning rate. 0 at a step means that the group rests.
+        rate: Step (from 0) → learning rate.
         peak: The highest rate.
-        weight_decay: Decoupled decay (AdamW) or L2 coefficient, by the plan's optimiser.
+        weight_decay: Decoupled decay: each step takes ``rate * weight_decay`` of a value away (Loshchilov and Hutter
+            2019, AdamW).
+        l2: ``l2 * p`` is added to each gradient, after clipping.
+        pull: ``pull * (p - p0)`` is added to each gradient, after clipping; p0 is the value before the first step.
+        starts: The step from which the group moves; before it, its parameters are frozen: no gradient, and what is
+            frozen whole is in eval mode.
     """
 
     name: str
@@ -28,7 +46,10 @@ class Group:
     depths: tuple[int, int]
     rate: Callable[[int], float]
     peak: float
-    weight_decay: float
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    pull: float = 0.0
+    starts: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,9 +60,10 @@ class Plan:
         strategy: The strategy's description of itself.
         optimizer: One of `optimizers.OPTIMIZERS`.
         groups: Disjoint; together with `frozen` they are all parameters.
-        frozen: Names of parameters that do not move.
+        frozen: Names of parameters that never move.
         total_steps: For which the rates were made.
-        clip_norm: Global gradient norm above which gradients are scaled down; None: never.
+        clip_norm: Norm of all gradients together above which they are scaled down; None: never.
+        clip_each_norm: Likewise for each parameter's gradient by itself.
     """
 
     strategy: str
@@ -50,6 +72,7 @@ class Plan:
     frozen: tuple[str, ...]
     total_steps: int
     clip_norm: float | None = None
+    clip_each_norm: float | None = None
 
     def check(self, names: list[str]) -> None:
         """Raise `ConfigError` unless every name is in one group or frozen, once."""
@@ -61,26 +84,36 @@ class Plan:
                 f"missing {sorted(set(names) - set(planned))[:5]}, twice {sorted(twice)[:5]}"
             )
 
+    def moving(self, step: int) -> tuple[bool, ...]:
+        """Which groups move at a step."""
+        return tuple(step >= group.starts for group in self.groups)
+
     def __str__(self) -> str:
         head = f"{self.strategy}: {self.optimizer}, {self.total_steps} steps"
         head += f", gradients clipped at norm {self.clip_norm:g}" if self.clip_norm else ""
-        rows = [("group", "tensors", "numbers", "depth", "peak rate", "decay", "from step")]
+        head += f", each parameter's gradient clipped at norm {self.clip_each_norm:g}" if self.clip_each_norm else ""
+        columns = ["group", "tensors", "numbers", "depth", "peak rate", "decay", "l2", "pull", "from step"]
+        rows = [columns]
         for group in self.groups:
-            first = next((step for step in range(self.total_steps) if group.rate(step) > 0), 0)
-            depth = "-".join(str(depth) for depth in dict.fromkeys(group.depths))
             rows.append(
-                (
+                [
                     group.name,
                     str(len(group.parameters)),
                     f"{group.size:,}",
-                    depth,
+                    "-".join(str(depth) for depth in dict.fromkeys(group.depths)),
                     f"{group.peak:.3g}",
-                    f"{group.weight_decay:g}",
-                    str(first),
-                )
+                    *(f"{value:g}" for value in (group.weight_decay, group.l2, group.pull)),
+                    str(group.starts),
+                ]
             )
         if self.frozen:
-            rows.append(("frozen", str(len(self.frozen)), "", "", "0", "", "never"))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+            rows.append(["frozen", str(len(self.frozen)), "", "", "0", "", "", "", "never"])
+        # What no group has is not shown.
+        shown = [
+            place
+            for place, column in enumerate(columns)
+            if column not in ("l2", "pull") or any(row[place] not in ("0", "") for row in rows[1:])
+        ]
+        widths = {place: max(len(row[place]) for row in rows) for place in shown}
+        lines = ["  ".join(row[place].ljust(widths[place]) for place in shown).rstrip() for row in rows]
         return "\n".join([head, *lines])

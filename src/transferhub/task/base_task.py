@@ -25,7 +25,7 @@ from transferhub.log import logger
 from transferhub.module.transformer import EncoderSource
 from transferhub.reader import ClassifyReader, Columns
 from transferhub.reader.classify_reader import Row
-from transferhub.strategy import Plan
+from transferhub.strategy import Plan, Steps
 from transferhub.task import applying, finetuning, saved_model
 from transferhub.task.result import RunResult
 
@@ -125,7 +125,9 @@ class BaseTask(ABC):
             self._untrained = self.build_network()
         network = self._untrained
         assert self.config.strategy is not None
-        return self.config.strategy.plan(network.described_parameters(), self.max_train_steps)
+        in_epoch = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size)
+        steps = Steps(in_epoch * self.config.num_epoch, in_epoch)
+        return self.config.strategy.plan(network.described_parameters(), steps)
 
     def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
         """Evaluate the best model on a split of the data set, in fp32."""
@@ -254,8 +256,12 @@ class BaseTask(ABC):
     # --- networks
 
     def build_network(self, seed: int | None = None) -> Network:
-        """The network with pretrained weights and a new head, fp32."""
-        return Network(self.output_variables(), self.config.seed if seed is None else seed)
+        """The network to train, with pretrained weights and a new head, fp32."""
+        seed = self.config.seed if seed is None else seed
+        network = Network(self.output_variables(), seed)
+        assert self.config.strategy is not None
+        self.config.strategy.adapt(network, seed)
+        return network
 
     def take_network(self) -> Network:
         """The network to train: what `plan` looked at, or a new one."""

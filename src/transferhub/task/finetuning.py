@@ -111,7 +111,8 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
         config = dataclasses.replace(config, eval_interval=NEVER)
 
     def save_best(target: Path, scores: Mapping[str, float]) -> None:
-        saved_model.write_model(task, network, target, scores)
+        assert config.strategy is not None
+        saved_model.write_model(task, config.strategy.export(network), target, scores)
 
     task.training = Training(
         network, task, splits, plan, config, folder.record["precision"], task.events, folder.path, save_best

@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import evaluate, finetune, modules, predict
+from transferhub.commands import evaluate, finetune, lr_find, modules, predict
 
 app = typer.Typer(
     name="hub",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 for name, command in (
     ("finetune", finetune.finetune),
+    ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
     ("install", modules.install),

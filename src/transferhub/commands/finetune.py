@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from transferhub.commands import options
 from transferhub.errors import ConfigError, did_you_mean
 
 TASKS = ("text-classification",)
@@ -16,21 +17,25 @@ _started = time.monotonic()
 
 
 def finetune(
-    module: Annotated[str, typer.Option(help="A name of `hub list --all`, a folder, or hf:OWNER/NAME.")],
-    train: Annotated[Path, typer.Option(help="csv or tsv with a header line.")],
+    module: options.ModuleName,
+    train: options.Train,
     dev: Annotated[Path | None, typer.Option(help="Chooses the best model. Default: a tenth of --train.")] = None,
     test: Annotated[Path | None, typer.Option(help="Looked at once, at the end.")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Default: guessed from the header.")] = None,
-    text_pair_column: Annotated[str | None, typer.Option(help="The second text of a pair.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Default: guessed from the header.")] = None,
+    text_column: options.TextColumn = None,
+    text_pair_column: options.TextPairColumn = None,
+    label_column: options.LabelColumn = None,
     task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}.")] = TASKS[0],
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")
     ] = False,
-    max_seq_len: Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Examples for each step.")] = 32,
+    max_seq_len: options.MaxSeqLen = None,
+    batch_size: options.BatchSize = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
-    learning_rate: Annotated[float, typer.Option(help="The peak rate.")] = 5e-5,
+    strategy: options.StrategyName = "adamw",
+    strategy_arg: options.StrategyArg = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The peak rate. Default: 5e-5 for adamw, else the strategy's own.")
+    ] = None,
     metrics: Annotated[
         str, typer.Option(help="The first chooses the best model: acc, f1, f1_macro, balanced_acc, matthews …")
     ] = "acc,f1",
@@ -43,10 +48,12 @@ def finetune(
     label_smoothing: Annotated[
         float, typer.Option(help="The part of a label spread over all labels; not with focal.")
     ] = 0.0,
-    warmup_proportion: Annotated[float, typer.Option(help="The part of all steps in which the rate rises.")] = 0.1,
-    weight_decay: Annotated[float, typer.Option(help="AdamW's.")] = 0.01,
-    seed: Annotated[int, typer.Option(help="Everything random is a function of it.")] = 42,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    warmup_proportion: Annotated[
+        float | None, typer.Option(help="The part of all steps in which the rate rises. Default: 0.1.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of adamw and lora. Default: 0.01.")] = None,
+    seed: options.Seed = 42,
+    precision: options.Precision = "auto",
     eval_interval: Annotated[int, typer.Option(help="Steps between two evaluations on dev.")] = 100,
     early_stopping: Annotated[
         int | None, typer.Option(help="End after so many evaluations without a better score on dev. Default: never.")
@@ -80,8 +87,12 @@ def finetune(
         seed=seed,
         precision=precision,
         overwrite=overwrite,
-        strategy=hub.AdamWeightDecayStrategy(
-            learning_rate=learning_rate, warmup_proportion=warmup_proportion, weight_decay=weight_decay
+        strategy=options.strategy_of(
+            strategy,
+            strategy_arg,
+            learning_rate=5e-5 if strategy == "adamw" and learning_rate is None else learning_rate,
+            warmup_proportion=warmup_proportion,
+            weight_decay=weight_decay,
         ),
     )
     rows = hub.dataset.load(train, dev, test, text=text_column, text_pair=text_pair_column, label=label_column)

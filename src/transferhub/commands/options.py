@@ -1,0 +1,74 @@
+"""Options that several commands share, and what is built from them."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transferhub.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from transferhub.strategy import Strategy
+
+STRATEGY_NAMES = ("default", "adamw", "l2sp", "ulmfit", "combined", "lora")  # strategy.STRATEGIES, which imports torch
+
+ModuleName = Annotated[str, typer.Option(help="A name of `hub list --all`, a folder, or hf:OWNER/NAME.")]
+Train = Annotated[Path, typer.Option(help="csv, tsv, json, jsonl or parquet, or a folder of text files.")]
+TextColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
+TextPairColumn = Annotated[str | None, typer.Option(help="The second text of a pair.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
+MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
+BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
+Seed = Annotated[int, typer.Option(help="Everything random is a function of it.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+StrategyName = Annotated[str, typer.Option(help=f"Which parameters move and how fast: {', '.join(STRATEGY_NAMES)}.")]
+StrategyArg = Annotated[
+    list[str] | None,
+    typer.Option(help="NAME=VALUE, an argument of the strategy; may be given several times: dis_blocks=3."),
+]
+
+
+def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "Strategy":
+    """The strategy with a short name.
+
+    Args:
+        name: A key of `transferhub.strategy.STRATEGIES`.
+        given: ``NAME=VALUE``; a value is JSON, or else a string.
+        arguments: From options of their own; None: not given.
+
+    Raises:
+        ConfigError: No such strategy or argument.
+    """
+    from transferhub.strategy import STRATEGIES
+
+    if name not in STRATEGIES:
+        raise ConfigError(
+            f"--strategy {name}", expected=f"one of {', '.join(STRATEGIES)}", fix=did_you_mean(name, STRATEGIES) or None
+        )
+    values = {key: value for key, value in arguments.items() if value is not None}
+    flags = {key: f"--{key.replace('_', '-')}" for key in values}
+    for pair in given or ():
+        key, equals, text = pair.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals:
+            raise ConfigError(f"--strategy-arg {pair}", expected="NAME=VALUE, such as dis_blocks=3")
+        values[key], flags[key] = _value(text), f"--strategy-arg {key}"
+    known = list(inspect.signature(STRATEGIES[name]).parameters)
+    for key in values:
+        if key not in known:
+            raise ConfigError(
+                f"{flags[key]}: the strategy {name} has no argument {key!r}",
+                expected=f"of {', '.join(known)}",
+                fix=did_you_mean(key, known) or None,
+            )
+    return STRATEGIES[name](**values)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()

@@ -70,7 +70,8 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _trim() -> None:
-    limit, entries, now = cap(), [], time.time()
+    limit, now = cap(), time.time()
+    entries: list[tuple[float, int, Path]] = []
     for kind in KINDS:
         for folder in (paths.cache() / kind).glob("*"):
             try:
@@ -81,7 +82,8 @@ def _trim() -> None:
                 entries.append((used, size, folder))
             elif now - used > DAY:  # a process that was killed left it half-written
                 shutil.rmtree(folder, ignore_errors=True)
-    total, removed = sum(size for _, size, _ in entries), []
+    total = sum(size for _, size, _ in entries)
+    removed: list[int] = []
     for _, size, folder in sorted(entries):
         if total - sum(removed) <= limit:
             break

@@ -30,20 +30,34 @@ class BaseDataset:
     def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
         self.base_path = base_path
         self.name = type(self).__name__
-        self._label_list = None if label_list is None else [str(label) for label in label_list]
+        self._label_list: list[str] | None = None
+        if label_list is not None:
+            self.set_labels(label_list)
         self.train_examples: Sequence[InputExample] = []
         self.dev_examples: Sequence[InputExample] = []
         self.test_examples: Sequence[InputExample] = []
         self.predict_examples: Sequence[InputExample] = []
+
+    def set_labels(self, names: Sequence[Any]) -> None:
+        """Name the labels in the order of their ids.
+
+        Raises:
+            ConfigError: The same name twice.
+        """
+        listed = [str(name) for name in names]
+        if len(set(listed)) < len(listed):
+            raise ConfigError(f"label_list={listed!r:.80} has a name twice", expected="each label once")
+        self._label_list = listed
 
     @property
     def label_list(self) -> list[str]:
         """Label names in the order of their ids."""
         if self._label_list is None:
             rows = self.train_examples
-            known = isinstance(rows, Examples)
-            found = rows.found_labels if known else {str(row.label) for row in rows if row.label is not None}
-            self._label_list = sorted(found, key=_as_number)
+            if isinstance(rows, Examples):
+                self._label_list = sorted(rows.found_labels, key=_as_number)
+            else:
+                self._label_list = sorted({str(row.label) for row in rows if row.label is not None}, key=_as_number)
         return list(self._label_list)
 
     @property

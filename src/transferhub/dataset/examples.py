@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from transferhub.dataset.store import ROWS, Stored, in_memory
 
+RELEASE = 1 << 17  # after so many rows in passing, their pages are given back
+
 
 class InputExample:
     """One labelled text or pair of texts, with PaddleHub's names.
@@ -58,7 +60,8 @@ class Examples(Sequence[InputExample]):
         rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self.stored, self.source, self.place = stored, source, place
-        self.names: dict[str, Any] = {}  # role → column of the file: its name, or its number where there is no header
+        self.columns: dict[str, int] = {}  # role (text, text_pair, label) → number of its column in the file
+        self.names: dict[str, Any] = {}  # role → name of its column, or number where there is no header
         self._rows = rows
 
     @classmethod
@@ -97,16 +100,18 @@ class Examples(Sequence[InputExample]):
     def take(self, rows: npt.ArrayLike) -> "Examples":
         """The rows with these numbers, in this order; no text is copied."""
         chosen = np.asarray(rows, np.int64)
-        taken = Examples(
-            self.stored, self.source, self.place, chosen if self._rows is None else self._rows[chosen]
-        )
-        taken.names = self.names
+        taken = Examples(self.stored, self.source, self.place, chosen if self._rows is None else self._rows[chosen])
+        taken.columns, taken.names = self.columns, self.names
         return taken
 
     def texts(self, start: int, stop: int) -> list[tuple[str, str | None]]:
         """The texts of some rows: ``(text_a, text_b)``."""
+        if stop // RELEASE > start // RELEASE:
+            self.stored.release()
         first = self._strings("text_a", start, stop)
-        return list(zip(first, self._strings("text_b", start, stop) if self.paired else [None] * len(first), strict=True))
+        return list(
+            zip(first, self._strings("text_b", start, stop) if self.paired else [None] * len(first), strict=True)
+        )
 
     @property
     def paired(self) -> bool:

@@ -58,6 +58,12 @@ class Stored:
 
     batches: list[Any]
     facts: Facts
+    mapping: mmap.mmap | None = None
+
+    def release(self) -> None:
+        """Give back the memory of pages that were looked at; they are read from the file when looked at again."""
+        if self.mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def in_memory(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stored:
@@ -73,7 +79,7 @@ def in_passing(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Sto
     with tempfile.TemporaryFile(dir=paths.cache()) as file:
         facts = _write(rows, pa.PythonFile(file, mode="w"), notes)
         file.flush()
-        return Stored(_open(_mapped(file.fileno())), facts)
+        return _mapped(file.fileno(), facts)
 
 
 def kept(key: str, rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stored:
@@ -87,7 +93,7 @@ def kept(key: str, rows: Iterable[StoredRow], notes: list[str] | None = None) ->
     folder = cache.entry("rows", key, fill)
     facts = Facts(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
     with open(folder / "rows.arrow", "rb") as file:
-        return Stored(_open(_mapped(file.fileno())), facts)
+        return _mapped(file.fileno(), facts)
 
 
 def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None) -> Facts:
@@ -162,8 +168,9 @@ def _numbers(values: list[int]) -> Any:
     return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(np.asarray(values, np.int32))])
 
 
-def _mapped(descriptor: int) -> Any:
-    return pa.py_buffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+def _mapped(descriptor: int, facts: Facts) -> Stored:
+    mapping = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    return Stored(_open(pa.py_buffer(mapping)), facts, mapping)
 
 
 def _open(buffer: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.dataset.files import read_examples
+from transferhub.dataset.folders import ENDINGS
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Collected, evaluate, slices, stream
@@ -32,6 +33,8 @@ from transferhub.strategy import Plan
 from transferhub.task import finetuning, saved_model
 from transferhub.task.predictions import Predictions
 from transferhub.task.result import RunResult
+
+FILES = (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))  # a word that ends so is meant as a file
 
 
 class BaseTask(ABC):
@@ -147,7 +150,7 @@ class BaseTask(ABC):
             raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
         dataset = BaseDataset(label_list=self.labels)
         dataset.test_examples = rows
-        self._refuse_other_form([texts_of(row, place) for place, row in enumerate(rows)])
+        self._refuse_other_form(rows)
         columns = self.reader.encode(rows, dataset.label_ids("test"))
         state = evaluate(
             self.best_network(), self, columns, self.reader.pad, self.config.batch_size, self.config.device
@@ -193,10 +196,10 @@ class BaseTask(ABC):
         if load_best_model:
             logger.info("The best model has been loaded")
         rows = self._rows_to_predict(data)
-        texts = [texts_of(row, place) for place, row in enumerate(rows)]
+        texts = rows if isinstance(rows, Examples) else [texts_of(row, place) for place, row in enumerate(rows)]
         states = []
         if len(rows):
-            self._refuse_other_form(texts)
+            self._refuse_other_form(rows)
             columns, size = self.reader.encode(rows), self.config.batch_size
             logits = Collected("logits", len(rows))
             for numbers, _, outputs in stream(network, columns, self.reader.pad, size, self.config.device):
@@ -365,7 +368,7 @@ class BaseTask(ABC):
             if self.dataset is None or not len(self.dataset.predict_examples):
                 raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
             return self.dataset.predict_examples
-        named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
+        named_like_a_file = isinstance(data, str) and data.lower().endswith(FILES) and not re.search(r"\s", data)
         if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
             return self._file_rows(Path(str(data)), labelled=False)
         if isinstance(data, str):
@@ -377,8 +380,8 @@ class BaseTask(ABC):
     def _file_rows(self, path: Path, *, labelled: bool) -> Examples:
         return read_examples(path, **self.column_names(path), labelled=labelled, paired=self.reads_pairs)
 
-    def _refuse_other_form(self, texts: Sequence[tuple[str, str | None]]) -> None:
-        if self.reads_pairs is not None and texts and (texts[0][1] is not None) != self.reads_pairs:
+    def _refuse_other_form(self, rows: Sequence[Row]) -> None:
+        if self.reads_pairs is not None and len(rows) and (texts_of(rows[0], 0)[1] is not None) != self.reads_pairs:
             trained, given = ("pairs", "texts") if self.reads_pairs else ("texts", "pairs")
             raise DataError(
                 f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows"

@@ -56,7 +56,9 @@ def _is_lines(start: str) -> bool:
         value = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return bool(rest.strip()) or not all(isinstance(inner, list | dict) for inner in value.values())
+    if not isinstance(value, dict):
+        return False
+    return bool(rest.strip()) or not any(isinstance(inner, list | dict) for inner in value.values())
 
 
 def _lines(path: Path, encoding: str) -> Objects:

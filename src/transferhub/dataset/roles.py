@@ -58,7 +58,7 @@ def choose(table: Table, given: Given, *, labelled: bool, paired: bool | None) -
         _look_for(table, found, "text_pair", looked_for, needed=bool(paired))
         _look_for(table, found, "label", LABEL_NAMES if labelled else (), needed=labelled)
     _refuse_doubles(table, found)
-    return found
+    return {role: found[role] for role in WORDS if role in found}
 
 
 def _named(table: Table, role: str, name: str | int) -> int:
@@ -74,7 +74,7 @@ def _named(table: Table, role: str, name: str | int) -> int:
     known = names if names else [str(number) for number in range(table.width)]
     near = did_you_mean(name, names) if isinstance(name, str) else ""
     raise DataError(
-        f"{table.where(1) if isinstance(table.place, str) else table.source}: no column {name!r}; {there}",
+        f"{_top(table)}: no column {name!r}; {there}",
         expected=None if names else f"a number from 0 to {table.width - 1}",
         fix=f"{near}name the {WORDS[role]} column with {role}=… ({FLAGS[role]}): {', '.join(known[:20])}",
     )
@@ -88,12 +88,20 @@ def _look_for(table: Table, found: dict[str, int], role: str, usual: tuple[str, 
     if free:
         found[role] = lower.index(free[0])
     elif needed:
+        names = ", ".join(map(repr, table.names or []))
+        first_line = "header" in table.said
         raise DataError(
-            f"{table.where(1) if isinstance(table.place, str) else table.source}: cannot tell which column is the "
-            f"{WORDS[role]}: the header has {', '.join(map(repr, table.names or []))}",
-            expected="a first line that names the columns",
-            fix=f"name the column with {role}=… ({FLAGS[role]}); if the first row is a row already: header=False",
+            f"{_top(table)}: cannot tell which column is the {WORDS[role]}: "
+            + (f"the header has {names}" if first_line else f"the columns are {names}"),
+            expected="a first line that names the columns" if first_line else f"one called {', '.join(usual[:4])} …",
+            fix=f"name the column with {role}=… ({FLAGS[role]})"
+            + ("; if the first row is a row already: header=False" if first_line else ""),
         )
+
+
+def _top(table: Table) -> str:
+    """Where the columns are named."""
+    return f"{table.source}:1" if "header" in table.said else table.source
 
 
 def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bool | None) -> dict[str, int]:
@@ -111,8 +119,8 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
         free.remove(found["label"])
     if "text" not in found:
         texts = [column for column in free if not _is_numbers(table, column)] or free
-        wanted = 2 if paired else 1
-        if not texts or len(texts) > (wanted if paired is not None else 2) or len(texts) < wanted:
+        wanted = 2 if paired or (paired is None and table.width - labelled == 2 == len(texts)) else 1
+        if len(texts) != wanted:
             raise DataError(
                 f"{table.source} has no header and {table.width} columns: cannot tell which one is the text",
                 fix="name the columns by number, from 0: text=0, label=1 (--text-column 0), or add a header line",

@@ -105,7 +105,7 @@ def _top(table: Table) -> str:
 
 
 def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bool | None) -> dict[str, int]:
-    """Columns without a header: the label is the one whose values come again and again, the last if that is not one."""
+    """Columns without a header: the label is the one of clearly the fewest values, else the last."""
     free = [column for column in range(table.width) if column not in found.values()]
     if labelled and "label" not in found:
         if not free or table.width < 2:
@@ -114,8 +114,11 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
                 expected="text and label, or text, second text and label",
                 fix='check the separator; spaces are no separator: delimiter="\\t"',
             )
-        few = [column for column in free if _has_few_values(table, column)]
-        found["label"] = few[0] if len(few) == 1 else free[-1]
+        counts = {column: len({row[column] for row in table.sample if column < len(row)}) for column in free}
+        fewest = min(free, key=lambda column: counts[column])
+        others = [counts[column] for column in free if column != fewest]
+        clear = bool(others) and 2 * counts[fewest] <= min(others)
+        found["label"] = fewest if clear else free[-1]
         free.remove(found["label"])
     if "text" not in found:
         texts = [column for column in free if not _is_numbers(table, column)] or free
@@ -131,11 +134,6 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
     if paired and "text_pair" not in found:
         raise DataError(f"{table.source} has no second text", expected="pairs of texts", fix="text_pair=…")
     return found
-
-
-def _has_few_values(table: Table, column: int) -> bool:
-    values = [row[column] for row in table.sample if column < len(row)]
-    return len(set(values)) <= max(2, len(values) // 2)
 
 
 def _is_numbers(table: Table, column: int) -> bool:

@@ -5,11 +5,12 @@ Environment:
         nothing that this process uses goes, and what another process has mapped stays readable to it.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from transferhub import atomic, paths
@@ -34,19 +35,26 @@ def entry(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
     """
     folder = paths.cache() / kind / key
     _used.add(folder)
-    try:
+    with writing():
         if not _is_whole(folder):
             shutil.rmtree(folder, ignore_errors=True)
             with atomic.whole_folder(folder, replace=False) as part:
                 fill(part)
             _trim()
         os.utime(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Turn what the system says of the cache's folder into a `HubError` that names it."""
+    try:
+        yield
     except OSError as error:
         raise HubError(
             f"the cache {paths.cache()} cannot be written: {error}",
             fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written",
         ) from error
-    return folder
 
 
 def cap() -> int:

@@ -75,8 +75,9 @@ def in_memory(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stor
 
 def in_passing(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stored:
     """Write rows into a file without a name, which is gone when nobody looks at it any more."""
-    paths.cache().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=paths.cache()) as file:
+    with cache.writing():
+        paths.cache().mkdir(parents=True, exist_ok=True)
+    with cache.writing(), tempfile.TemporaryFile(dir=paths.cache()) as file:
         facts = _write(rows, pa.PythonFile(file, mode="w"), notes)
         file.flush()
         return _mapped(file.fileno(), facts)

@@ -12,14 +12,19 @@ ENOUGH = 20  # rows from which on an almost unique label column is refused
 SHOWN = 5
 
 
-def check_rows(source: str, facts: Facts) -> None:
+def check_rows(source: str, facts: Facts, header: bool) -> None:
     """Refuse a split in which there is nothing to read; count empty texts.
+
+    Args:
+        source: What messages call it.
+        facts: Of its rows.
+        header: Whether it has a header line, so that there is more than nothing in it.
 
     Raises:
         DataError: No rows, or empty texts only.
     """
     if not facts.rows:
-        raise DataError(f"{source} has a header and no rows", expected="a row a line")
+        raise DataError(f"{source} has {'a header and ' if header else ''}no rows", expected="at least a row")
     if facts.empty == facts.rows:
         raise DataError(
             f"{source}: the text is empty in all {facts.rows} rows",

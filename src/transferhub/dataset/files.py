@@ -203,7 +203,7 @@ def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: b
         key = f"{store.VERSION} {table.digest} {sorted(roles.items())}"
         stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), rows, table.notes)
     facts = stored.facts
-    check_rows(table.source, facts)
+    check_rows(table.source, facts, "header" in table.said)
     said = [
         f"{'second text' if role == 'text_pair' else role}={table.called(column)}" for role, column in roles.items()
     ]

@@ -150,6 +150,15 @@ def test_columns_by_number_where_there_is_no_header(tmp_path):
         load(tmp_path / "a.csv", text=9)
 
 
+def test_columns_asked_for_by_number_mean_that_there_is_no_header(tmp_path):
+    (tmp_path / "a.csv").write_text("good room,fine\nbad bed,poor\n")
+    assert pairs(load(tmp_path / "a.csv", text=0, label=1)) == [("good room", "fine"), ("bad bed", "poor")]
+    (tmp_path / "b.csv").write_text("good,1\nbad,0\n")
+    assert pairs(load(tmp_path / "b.csv", text="0", label="1")) == [("good", "1"), ("bad", "0")]
+    (tmp_path / "c.csv").write_text("id,text,mood\n1,good,x\n2,bad,y\n")
+    assert pairs(load(tmp_path / "c.csv", text=1, label=2)) == [("good", "x"), ("bad", "y")], "a known name is a header"
+
+
 def test_a_header_can_be_denied_and_claimed(tmp_path):
     (tmp_path / "a.csv").write_text("text,1\nmore,0\n")
     assert len(load(tmp_path / "a.csv", header=False).train_examples) == 2

@@ -14,6 +14,7 @@ from transferhub.errors import ConfigError, DataError
 def delimited(
     path: Path,
     known: Collection[str],
+    numbered: bool = False,
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
@@ -25,6 +26,7 @@ def delimited(
     Args:
         path: The file.
         known: Names of columns, in lower case, by which a header is known.
+        numbered: Whether columns are asked for by number: then a first row without known names is no header.
         delimiter: What stands between two cells.
         encoding: Of its text.
         header: Whether the first row names the columns.
@@ -47,7 +49,8 @@ def delimited(
     quoted = quoted if quoted is not None else _usually_quoted(path, delimiter)
     sample = head_rows(text, delimiter=delimiter, quoted=quoted)
     first = [cell.strip() for cell in sample[0]] if sample else []
-    header = header if header is not None else _guess_header(path, sample, known)
+    if header is None:
+        header = _knows(sample[0], known) if numbered and sample else _guess_header(path, sample, known)
     notes: list[str] = []
 
     def read(columns: Sequence[int]) -> Iterator[Cells]:

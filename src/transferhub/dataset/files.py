@@ -62,9 +62,9 @@ def load(
         train: The rows to train on, or all splits.
         dev: The rows on which the best model is chosen; without it a tenth of `train` is split off when needed.
         test: The rows that are looked at once, at the end.
-        text: The name of the text column, or its number from 0. None: guessed from the header.
+        text: The name of the text column, or its number from 0 where there is no header. None: told from the header.
         text_pair: The second text's column, for pairs.
-        label: The label column. None: guessed from the header.
+        label: The label column. None: told from the header.
         label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
         delimiter: What stands between two cells. None: told from the rows.
         encoding: Of text files. None: UTF-8, or what byte order mark and bytes say.
@@ -187,8 +187,10 @@ def _table(
         raise DataError(
             f"{path}: {kind} files are not read", expected="csv, tsv, txt, json, jsonl or parquet", fix="save it as csv"
         )
-    names = USUAL | {name.lower() for name in columns if isinstance(name, str)}
-    return delimited(path, names, delimiter=delimiter, encoding=encoding, header=header, quoted=quoted)
+    given = [str(column) for column in columns if column is not None]
+    names = USUAL | {name.lower() for name in given if not name.isdecimal()}
+    numbered = any(name.isdecimal() for name in given)
+    return delimited(path, names, numbered, delimiter=delimiter, encoding=encoding, header=header, quoted=quoted)
 
 
 def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: bool, paired: bool | None) -> Examples:

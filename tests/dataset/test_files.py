@@ -150,6 +150,16 @@ def test_columns_by_number_where_there_is_no_header(tmp_path):
         load(tmp_path / "a.csv", text=9)
 
 
+def test_a_column_beside_the_text_is_no_second_text_by_its_place_alone(tmp_path, lines):
+    (tmp_path / "a.tsv").write_text("".join(f"some text {n}\t{n % 2}\ted{n}x\n" for n in range(8)))
+    with pytest.raises(DataError, match="no header and 3 columns: cannot tell which one is the text"):
+        load(tmp_path / "a.tsv")
+    load(tmp_path / "a.tsv", text=0)
+    assert any("columns text=column 0, label=column 1 (not used: column 2)" in line for line in lines)
+    (tmp_path / "b.tsv").write_text("".join(f"a {n}\tb {n}\t{n % 2}\n" for n in range(8)))
+    assert load(tmp_path / "b.tsv").train_examples[3] == InputExample(0, "a 3", "b 3", "1")
+
+
 def test_columns_asked_for_by_number_mean_that_there_is_no_header(tmp_path):
     (tmp_path / "a.csv").write_text("good room,fine\nbad bed,poor\n")
     assert pairs(load(tmp_path / "a.csv", text=0, label=1)) == [("good room", "fine"), ("bad bed", "poor")]

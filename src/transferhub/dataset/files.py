@@ -209,7 +209,15 @@ def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: b
     said = [
         f"{'second text' if role == 'text_pair' else role}={table.called(column)}" for role, column in roles.items()
     ]
-    logger.info("%s: %d rows, %s, columns %s", table.source, facts.rows, ", ".join(table.said), ", ".join(said))
+    unused = [table.called(column) for column in range(table.width) if column not in roles.values()]
+    logger.info(
+        "%s: %d rows, %s, columns %s%s",
+        table.source,
+        facts.rows,
+        ", ".join(table.said),
+        ", ".join(said),
+        f" (not used: {', '.join(unused[:8])}{' …' if len(unused) > 8 else ''})" if unused else "",
+    )
     for note in facts.notes:
         logger.info("%s", note)
     examples = Examples(stored, table.source, table.place)

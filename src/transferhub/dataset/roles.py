@@ -105,7 +105,10 @@ def _top(table: Table) -> str:
 
 
 def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bool | None) -> dict[str, int]:
-    """Columns without a header: the label is the one of clearly the fewest values, else the last."""
+    """Columns without a header: the label is the one of clearly the fewest values, else the last.
+
+    Two texts are a pair where they stand first, as in PaddleHub's files; a text and something else is asked about.
+    """
     free = [column for column in range(table.width) if column not in found.values()]
     if labelled and "label" not in found:
         if not free or table.width < 2:
@@ -122,7 +125,10 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
         free.remove(found["label"])
     if "text" not in found:
         texts = [column for column in free if not _is_numbers(table, column)] or free
-        wanted = 2 if paired or (paired is None and table.width - labelled == 2 == len(texts)) else 1
+        pair_first = (
+            table.width - labelled == 2 == len(texts) and found.get("label", table.width - 1) == table.width - 1
+        )
+        wanted = 2 if paired or (paired is None and pair_first) else 1
         if len(texts) != wanted:
             raise DataError(
                 f"{table.source} has no header and {table.width} columns: cannot tell which one is the text",

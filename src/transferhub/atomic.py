@@ -14,7 +14,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from transferhub.errors import StorageError
 
@@ -39,12 +39,23 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: A full disk, a read-only folder; the old text stands.
     """
+    with whole_file(path) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Yield a text file to write; when the block ends well it takes the place of `path`, else it is removed.
+
+    Raises:
+        StorageError: A full disk, a read-only folder; what was there stands.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(part, "w", encoding="utf-8") as file:
-                file.write(text)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, path)

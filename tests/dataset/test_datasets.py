@@ -185,7 +185,7 @@ def test_load_guesses_columns_from_the_header_and_says_so(tmp_path, lines):
     path = write(tmp_path / "r.csv", 'id,Review,Sentiment\n1,"good, cheap",pos\n2,bad,neg\n')
     dataset = hub.dataset.load(path)
     assert [(row.text_a, row.label) for row in dataset.train_examples] == [("good, cheap", "pos"), ("bad", "neg")]
-    assert any("r.csv: 2 rows, columns text=Review, label=Sentiment" in line for line in lines)
+    assert any("r.csv: 2 rows, utf-8, comma, header, columns text=Review, label=Sentiment" in line for line in lines)
 
 
 def test_a_named_text_column_is_not_joined_by_a_guessed_second_one(tmp_path):
@@ -197,7 +197,7 @@ def test_a_named_text_column_is_not_joined_by_a_guessed_second_one(tmp_path):
 def test_blank_lines_are_said_and_in_one_column_are_rows(tmp_path, lines):
     write(tmp_path / "two.tsv", "a\t1\n\nb\t0\n\n")
     assert len(BaseNLPDataset(tmp_path, train_file="two.tsv").train_examples) == 2
-    assert any("two.tsv: 1 blank lines before line 3 are no rows" in line for line in lines)
+    assert any("two.tsv: 1 blank lines (the first is line 2) are no rows" in line for line in lines)
     write(tmp_path / "one.tsv", "first\n\nthird\n\n")
     rows = BaseNLPDataset(tmp_path, train_file="two.tsv", predict_file="one.tsv").predict_examples
     assert [row.text_a for row in rows] == ["first", "", "third"]

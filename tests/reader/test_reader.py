@@ -8,6 +8,7 @@ from transferhub import paths
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.reader import ClassifyReader, Columns, Padding
+from transferhub.reader.columns import ColumnWriter
 
 
 def dataset():
@@ -148,8 +149,11 @@ def test_a_split_without_rows_is_named(reader):
 
 @given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=9), min_size=1, max_size=9))
 def test_columns_give_back_every_row_in_any_batch(tmp_path_factory, rows):
-    columns = Columns.from_rows({"ids": rows}, None)
-    columns.save(folder := tmp_path_factory.mktemp("columns"))
+    folder = tmp_path_factory.mktemp("columns")
+    ColumnWriter(folder, {"ids": np.uint16}).write({"ids": rows[start : start + 3]} for start in range(0, len(rows), 3))
+    in_memory = Columns.from_rows({"ids": rows}, None)
+    assert np.array_equal(in_memory.offsets, np.load(folder / "offsets.npy"))
+    assert np.array_equal(in_memory.ragged["ids"], np.load(folder / "ids.npy"))
     opened = Columns.open(folder, None)
     for order in (list(range(len(rows))), list(reversed(range(len(rows))))):
         batch = opened.batch(order, Padding({"ids": 7}))
@@ -161,3 +165,12 @@ def test_columns_give_back_every_row_in_any_batch(tmp_path_factory, rows):
 
 def test_the_reader_is_exported():
     assert hub.reader.ClassifyReader is ClassifyReader
+
+
+def test_the_short_way_to_ids_is_the_tokenizers_own(reader):
+    texts = ["The room, was GOOD!", "", "bad " * 40, "unheard-of wörds"]
+    for rows, pairs in ((texts, None), (texts, texts[::-1])):
+        ours = reader.encode(rows if pairs is None else list(zip(rows, pairs, strict=True)))
+        theirs = reader.tokenizer(rows, pairs, truncation="longest_first", max_length=16, return_token_type_ids=True)
+        for name, key in (("input_ids", "input_ids"), ("segment_ids", "token_type_ids")):
+            assert ours.ragged[name].tolist() == [value for row in theirs[key] for value in row]

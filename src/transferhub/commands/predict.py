@@ -1,7 +1,8 @@
 """``hub predict``: a file in, a label and probabilities for each row out."""
 
+import contextlib
 import csv
-import io
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from transferhub.errors import HubError
 def predict(
     best_model: Annotated[Path, typer.Argument(help="The best_model folder of a run.")],
     file: Annotated[
-        str, typer.Argument(help="csv or tsv with a header line; or - for one text a line on standard input.")
+        str, typer.Argument(help="csv, tsv, txt, json, jsonl or parquet; or - for one text a line on standard input.")
     ],
     output: Annotated[Path | None, typer.Option(help="Write the csv there instead of printing it.")] = None,
 ) -> None:
@@ -33,15 +34,13 @@ def predict(
     except UnicodeDecodeError as error:
         raise HubError(f"standard input is not UTF-8: {error}", fix="convert it to UTF-8 first") from None
     predictions = task.predict(rows)
-    table = io.StringIO()
-    records = predictions.records()
-    fields = list(records[0]) if records else ["text", "label", *predictions.label_names]
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(fields)
-    for record in records:
-        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in record.values()])
-    if output is None:
-        print(table.getvalue(), end="")
-    else:
-        atomic.write_text(output, table.getvalue())
-        print(f"{len(records)} rows → {output}", file=sys.stderr)
+    records, count = predictions.each_record(), 0
+    first = next(records, None)
+    with contextlib.nullcontext(sys.stdout) if output is None else atomic.whole_file(output) as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["text", "label", *predictions.label_names] if first is None else first)
+        for record in itertools.chain([] if first is None else [first], records):
+            writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in record.values()])
+            count += 1
+    if output is not None:
+        print(f"{count} rows → {output}", file=sys.stderr)

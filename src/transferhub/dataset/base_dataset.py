@@ -5,6 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from transferhub.dataset.examples import Examples, InputExample, where
 from transferhub.errors import ConfigError, DataError
 
@@ -27,18 +30,34 @@ class BaseDataset:
     def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
         self.base_path = base_path
         self.name = type(self).__name__
-        self._label_list = None if label_list is None else [str(label) for label in label_list]
+        self._label_list: list[str] | None = None
+        if label_list is not None:
+            self.set_labels(label_list)
         self.train_examples: Sequence[InputExample] = []
         self.dev_examples: Sequence[InputExample] = []
         self.test_examples: Sequence[InputExample] = []
         self.predict_examples: Sequence[InputExample] = []
 
+    def set_labels(self, names: Sequence[Any]) -> None:
+        """Name the labels in the order of their ids.
+
+        Raises:
+            ConfigError: The same name twice.
+        """
+        listed = [str(name) for name in names]
+        if len(set(listed)) < len(listed):
+            raise ConfigError(f"label_list={listed!r:.80} has a name twice", expected="each label once")
+        self._label_list = listed
+
     @property
     def label_list(self) -> list[str]:
         """Label names in the order of their ids."""
         if self._label_list is None:
-            found = {str(example.label) for example in self.train_examples if example.label is not None}
-            self._label_list = sorted(found, key=_as_number)
+            rows = self.train_examples
+            if isinstance(rows, Examples):
+                self._label_list = sorted(rows.found_labels, key=_as_number)
+            else:
+                self._label_list = sorted({str(row.label) for row in rows if row.label is not None}, key=_as_number)
         return list(self._label_list)
 
     @property
@@ -85,24 +104,30 @@ class BaseDataset:
         """Rows without labels."""
         return self.predict_examples
 
-    def label_ids(self, phase: str) -> list[int]:
-        """The label ids of a split.
+    def label_ids(self, phase: str) -> npt.NDArray[np.int64]:
+        """The label ids of a split, int64 ``[rows]``.
 
         Raises:
             DataError: A row without a label, or with one that `label_list` does not hold.
         """
-        index, examples, ids = self.label_index, self.get_examples(phase), []
-        for row, example in enumerate(examples):
-            label = str(example.label)
-            if example.label is None or label not in index:
-                raise DataError(
-                    f"{where(examples, row, phase + '_examples')}: "
-                    + ("no label" if example.label is None else f"label {label!r} is not known"),
-                    expected=f"one of {', '.join(map(repr, self.label_list[:20]))}"
-                    + (" …" if self.num_labels > 20 else ""),
-                    fix="correct the row; every label must occur in the training rows, or in label_list=[…]",
-                )
-            ids.append(index[label])
+        index, examples = self.label_index, self.get_examples(phase)
+        if isinstance(examples, Examples):
+            known = np.array([*(index.get(name, -1) for name in examples.label_names), -1], np.int64)
+            ids = known[examples.codes]  # code -1, no label, is the last of them
+        else:
+            labels = (-1 if row.label is None else index.get(str(row.label), -1) for row in examples)
+            ids = np.fromiter(labels, np.int64, len(examples))
+        wrong = np.flatnonzero(ids < 0)
+        if len(wrong):
+            row = int(wrong[0])
+            label = examples[row].label
+            raise DataError(
+                f"{where(examples, row, phase + '_examples')}: "
+                + ("no label" if label is None else f"label {str(label)!r:.80} is not known"),
+                expected=f"one of {', '.join(map(repr, self.label_list[:20]))}"
+                + (" …" if self.num_labels > 20 else ""),
+                fix="correct the row; every label must occur in the training rows, or in label_list=[…]",
+            )
         return ids
 
     def with_dev(self, seed: int, proportion: float = 0.1) -> "BaseDataset":
@@ -116,9 +141,7 @@ class BaseDataset:
         """
         if len(self.dev_examples):
             return self
-        import numpy as np
-
-        ids = np.array(self.label_ids("train"))
+        ids = self.label_ids("train")
         if len(ids) < 2:
             raise DataError(
                 f"{len(ids)} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
@@ -132,8 +155,8 @@ class BaseDataset:
         held = np.sort(np.concatenate([random.permutation(np.flatnonzero(ids == c))[:n] for c, n in enumerate(counts)]))
         split = copy.copy(self)
         split._label_list = self.label_list
-        split.dev_examples = _take(self.train_examples, held.tolist())
-        split.train_examples = _take(self.train_examples, np.setdiff1d(np.arange(len(ids)), held).tolist())
+        split.dev_examples = _take(self.train_examples, held)
+        split.train_examples = _take(self.train_examples, np.delete(np.arange(len(ids)), held))
         return split
 
 
@@ -143,5 +166,5 @@ def _as_number(label: str) -> tuple[bool, int, str]:
     return number is None, number or 0, label
 
 
-def _take(examples: Sequence[InputExample], rows: list[int]) -> Sequence[InputExample]:
-    return examples.take(rows) if isinstance(examples, Examples) else [examples[row] for row in rows]
+def _take(examples: Sequence[InputExample], rows: npt.NDArray[np.int64]) -> Sequence[InputExample]:
+    return examples.take(rows) if isinstance(examples, Examples) else [examples[row] for row in rows.tolist()]

@@ -1,9 +1,13 @@
 """Text data sets from tab-separated files, with every argument of PaddleHub 1.x."""
 
+import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from transferhub import atomic
+from transferhub.dataset import store
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.examples import Examples, InputExample
 from transferhub.dataset.rows import read_table
@@ -87,21 +91,34 @@ class BaseNLPDataset(BaseDataset):
         """Read one file; subclasses with a format of their own override this and return a list of `InputExample`."""
         path, predict = Path(input_file), phase == "predict"
         with_header = self._with_header.get(phase or "", False)
-        rows = read_table(path, with_header=with_header)
+        notes: list[str] = []
+        rows = read_table(path, with_header=with_header, notes=notes)
         header = next(rows, None) if with_header else None
-        body = list(rows)
-        if not body:
+        first = next(rows, None)
+        if first is None:
             what = "has a header and no rows" if header else "is empty"
             raise DataError(f"{path} {what}", expected="a row a line")
-        names = self._columns_of(path, len(body[0].cells), predict)
-        column = {name: [row.cells[place] for row in body] for place, name in enumerate(names) if name}
-        return Examples.from_columns(
-            column["text_a"],
-            column.get("text_b"),
-            None if predict else column.get("label"),
-            [row.line for row in body],
-            str(path),
+        names = self._columns_of(path, len(first.cells), predict)
+        text, pair, label = (names.index(name) if name in names else None for name in ("text_a", "text_b", "label"))
+        assert text is not None
+        label = None if predict else label
+        lines = (
+            (
+                row.cells[text],
+                None if pair is None else row.cells[pair],
+                None if label is None else row.cells[label],
+                row.line,
+            )
+            for row in itertools.chain([first], rows)
         )
+        if path.stat().st_size < store.BIG:
+            stored = store.in_memory(lines, notes)
+        else:
+            key = f"{store.VERSION} {atomic.sha256(path)} {path.suffix} {with_header} {names} {predict}"
+            stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), lines, notes)
+        for note in stored.facts.notes:
+            logger.info("%s", note)
+        return Examples(stored, str(path))
 
     def _columns_of(self, path: Path, width: int, predict: bool) -> tuple[str, ...]:
         if self.columns and width == len(self.columns):

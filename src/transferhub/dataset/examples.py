@@ -1,12 +1,17 @@
-"""Rows: the examples of one split, behind them an Arrow table."""
+"""Rows: the examples of one split, behind them batches in Arrow."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
-import pyarrow as pa
+import numpy.typing as npt
+
+from transferhub.dataset.store import ROWS, Stored, in_memory
+
+RELEASE = 1 << 17  # after so many rows in passing, their pages are given back
 
 
 class InputExample:
@@ -38,29 +43,37 @@ class InputExample:
 
 
 class Examples(Sequence[InputExample]):
-    """The rows of a file as `InputExample`s, made when they are looked at.
+    """The rows of a file as `InputExample`s, made when they are looked at; behind them batches in Arrow.
 
     Args:
-        table: Columns ``text_a``, ``text_b``, ``label`` (strings, the last two may be null) and ``line`` (where the
-            row starts in the file, from 1).
+        stored: The rows.
         source: The file the rows come from, for messages.
+        place: How a row is named, of ``source`` and ``line``; or the names themselves, by ``line``.
+        rows: Numbers of the stored rows that these are, int64; None: all.
     """
 
-    def __init__(self, table: pa.Table, source: str) -> None:
-        self.table, self.source = table, source
-        self.names: dict[str, str] = {}  # what the columns are called in the file, where it has a header
+    def __init__(
+        self,
+        stored: Stored,
+        source: str,
+        place: str | Sequence[str] = "{source}:{line}",
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self.stored, self.source, self.place = stored, source, place
+        self.columns: dict[str, int] = {}  # role (text, text_pair, label) → number of its column in the file
+        self.names: dict[str, Any] = {}  # role → name of its column, or number where there is no header
+        self._rows = rows
 
     @classmethod
     def from_columns(
         cls, text_a: list[str], text_b: list[str] | None, label: list[str] | None, line: list[int], source: str
     ) -> "Examples":
         """Build from plain lists of equal length; `text_b` and `label` may be left out."""
-        strings = [_strings(column, len(text_a)) for column in (text_a, text_b, label)]
-        lines = pa.Array.from_buffers(pa.int32(), len(line), [None, pa.py_buffer(np.asarray(line, np.int32))])
-        return cls(pa.Table.from_arrays([*strings, lines], ["text_a", "text_b", "label", "line"]), source)
+        nothing = [None] * len(text_a)
+        return cls(in_memory(zip(text_a, text_b or nothing, label or nothing, line, strict=True)), source)
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self.stored.facts.rows if self._rows is None else len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> InputExample: ...
@@ -68,49 +81,104 @@ class Examples(Sequence[InputExample]):
     def __getitem__(self, index: slice) -> "Examples": ...
     def __getitem__(self, index: int | slice) -> "InputExample | Examples":
         if isinstance(index, slice):
-            return self.take(list(range(*index.indices(len(self)))))
+            return self.take(np.arange(*index.indices(len(self))))
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        return next(iter(Examples(self.table.slice(index % len(self), 1), self.source)))
+        place = index % len(self)
+        ((text_a, text_b),) = self.texts(place, place + 1)
+        code = self.codes[place]
+        return InputExample(self.line(place), text_a, text_b, None if code < 0 else self.label_names[code])
 
     def __iter__(self) -> Iterator[InputExample]:
-        for batch in self.table.to_batches(max_chunksize=1024):
-            columns = batch.to_pydict()
-            for line, text_a, text_b, label in zip(
-                columns["line"], columns["text_a"], columns["text_b"], columns["label"], strict=True
-            ):
-                yield InputExample(line, text_a, text_b, label)
+        names = [*self.label_names, None]  # code -1: no label
+        for start in range(0, len(self), 1024):
+            stop = min(start + 1024, len(self))
+            codes, lines = self.codes[start:stop].tolist(), self._numbers("line", start, stop).tolist()
+            for (text_a, text_b), code, line in zip(self.texts(start, stop), codes, lines, strict=True):
+                yield InputExample(line, text_a, text_b, names[code])
 
-    def take(self, rows: Sequence[int]) -> "Examples":
-        """The rows with these numbers, in this order."""
-        places = pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.asarray(rows, np.int64))])
-        taken = Examples(self.table.take(places), self.source)
-        taken.names = self.names
+    def take(self, rows: npt.ArrayLike) -> "Examples":
+        """The rows with these numbers, in this order; no text is copied."""
+        chosen = np.asarray(rows, np.int64)
+        taken = Examples(self.stored, self.source, self.place, chosen if self._rows is None else self._rows[chosen])
+        taken.columns, taken.names = self.columns, self.names
         return taken
+
+    def texts(self, start: int, stop: int) -> list[tuple[str, str | None]]:
+        """The texts of some rows: ``(text_a, text_b)``."""
+        if stop // RELEASE > start // RELEASE:
+            self.stored.release()
+        first = self._strings("text_a", start, stop)
+        return list(
+            zip(first, self._strings("text_b", start, stop) if self.paired else [None] * len(first), strict=True)
+        )
+
+    @property
+    def paired(self) -> bool:
+        """Whether the rows are pairs of texts."""
+        return self.stored.facts.paired
+
+    @functools.cached_property
+    def label_names(self) -> list[str]:
+        """The labels of the file, in the order of first appearance: `codes` count in it."""
+        return list(self.stored.facts.labels)
+
+    @functools.cached_property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The place of each row's label in `label_names`, int32 ``[rows]``; -1: no label."""
+        return np.ascontiguousarray(self._numbers("label", 0, len(self)))
+
+    @functools.cached_property
+    def found_labels(self) -> list[str]:
+        """The labels that these rows have."""
+        return [self.label_names[code] for code in np.unique(self.codes) if code >= 0]
+
+    def line(self, row: int) -> int:
+        """The line (or number) of a row in its file."""
+        return int(self._numbers("line", row, row + 1)[0])
 
     def where(self, row: int) -> str:
         """``file:line`` of a row."""
-        return f"{self.source}:{self.table['line'][row].as_py()}"
+        line = self.line(row)
+        return self.place.format(source=self.source, line=line) if isinstance(self.place, str) else self.place[line]
 
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[Any, npt.NDArray[np.int64] | slice]]:
+        """Batches and the rows in them that together are the rows from `start` to `stop`."""
+        if self._rows is None:
+            for number in range(start // ROWS, -(-stop // ROWS)):
+                first = number * ROWS
+                yield self.stored.batches[number], slice(max(start - first, 0), min(stop - first, ROWS))
+            return
+        rows = self._rows[start:stop]
+        numbers = rows // ROWS
+        for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(numbers)) + 1):
+            if len(part):
+                yield self.stored.batches[numbers[part[0]]], rows[part] % ROWS
 
-def _strings(values: list[str] | None, rows: int) -> pa.Array:
-    """An Arrow column of strings, or of nulls; ``pa.array`` does the same, but imports pandas: a second."""
-    if values is None:
-        return pa.nulls(rows, pa.large_string())
-    encoded = [value.encode("utf-8") for value in values]
-    offsets = np.concatenate([[0], np.cumsum([len(value) for value in encoded])]).astype(np.int64)
-    return pa.LargeStringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+    def _numbers(self, column: str, start: int, stop: int) -> npt.NDArray[np.int32]:
+        parts = [
+            np.frombuffer(batch.column(column).buffers()[1], np.int32, batch.num_rows)[inside]
+            for batch, inside in self._parts(start, stop)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
+
+    def _strings(self, column: str, start: int, stop: int) -> list[str]:
+        found: list[str] = []
+        for batch, inside in self._parts(start, stop):
+            _, offsets, data = batch.column(column).buffers()
+            bounds = np.frombuffer(offsets, np.int64, batch.num_rows + 1)
+            begins, ends = bounds[:-1][inside].tolist(), bounds[1:][inside].tolist()
+            view = memoryview(b"" if data is None else data)
+            found += [str(view[begin:end], "utf-8") for begin, end in zip(begins, ends, strict=True)]
+        return found
 
 
 def fingerprint(examples: Sequence[InputExample]) -> str:
-    """The sha256 of all texts and labels, in order."""
-    digest = hashlib.sha256()
+    """The sha256 of all texts and labels, in order; the same for equal rows wherever they come from."""
+    digest, encoder = hashlib.sha256(), json.JSONEncoder(ensure_ascii=False)
     for example in examples:
-        digest.update(
-            json.dumps([example.text_a, example.text_b, str(example.label)], ensure_ascii=False).encode(
-                "utf-8", "surrogatepass"
-            )
-        )
+        line = encoder.encode([example.text_a, example.text_b, str(example.label)])
+        digest.update(line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -1,166 +1,236 @@
-"""``hub.dataset.load``: a file of one's own → a data set, columns guessed from its header and said."""
+"""``hub.dataset.load``: files, folders and tables of one's own → a data set; what was guessed of them is said."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from transferhub.dataset import binary, folders, raw, store
 from transferhub.dataset.base_dataset import BaseDataset
-from transferhub.dataset.examples import Examples
-from transferhub.dataset.rows import Row, read_table
+from transferhub.dataset.cells import stored_rows
+from transferhub.dataset.checks import check_labels, check_rows
+from transferhub.dataset.delimited import delimited
+from transferhub.dataset.encodings import known
+from transferhub.dataset.examples import Examples, InputExample
+from transferhub.dataset.json_rows import json_table
+from transferhub.dataset.roles import USUAL, choose
+from transferhub.dataset.table import Table
 from transferhub.errors import DataError, did_you_mean
 from transferhub.log import logger
 
-TEXT_NAMES = (
-    "text_a",
-    "text",
-    "sentence",
-    "sentence1",
-    "review",
-    "comment",
-    "content",
-    "body",
-    "title",
-    "question",
-    "question1",
-    "premise",
-    "query",
-    "message",
-    "tweet",
-    "headline",
-    "description",
-    "document",
-    "文本",
-    "内容",
-    "评论",
+JSON, PARQUET = (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
+FOREIGN = (
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".pkl",
+    ".pickle",
+    ".npy",
+    ".npz",
+    ".pt",
+    ".arrow",
+    ".feather",
+    ".zip",
+    ".tar",
+    ".doc",
 )
-PAIR_NAMES = ("text_b", "text_pair", "sentence2", "question2", "hypothesis", "answer")
-LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "y", "gold_label", "标签", "类别")
+SPLITS = {name: split for split, names in folders.SPLITS.items() for name in names}
 
 
 def load(
-    train: str | Path | None = None,
-    dev: str | Path | None = None,
-    test: str | Path | None = None,
+    train: Any = None,
+    dev: Any = None,
+    test: Any = None,
     *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | None = None,
+    text: str | int | None = None,
+    text_pair: str | int | None = None,
+    label: str | int | None = None,
     label_list: Sequence[Any] | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    quoted: bool | None = None,
 ) -> BaseDataset:
-    """Load csv (commas, quoted cells) or tsv files (tabs, quotes are data) with a header line.
+    """Load rows of one's own. What was guessed is said in one log line a file; what is uncertain is an error that asks.
+
+    Each split is a file: ``.csv .tsv .txt .json .jsonl .parquet``, the text ones also as ``.gz``; a folder
+    (``pos/*.txt``, ``neg/*.txt``); a pandas DataFrame; a ``datasets.Dataset``; or a list of `InputExample`. All splits
+    at once: a folder with ``train/pos/*.txt`` … or with files ``train.csv``, ``dev.csv``, ``test.csv``, a
+    ``DatasetDict``, or ``{"train": …, "dev": …, "test": …}``.
 
     Args:
-        train: The rows to train on.
+        train: The rows to train on, or all splits.
         dev: The rows on which the best model is chosen; without it a tenth of `train` is split off when needed.
         test: The rows that are looked at once, at the end.
-        text: The name of the text column. None: guessed from the header, and said.
-        text_pair: The name of the second text's column, for pairs.
-        label: The name of the label column. None: guessed from the header, and said.
+        text: The name of the text column, or its number from 0 where there is no header. None: told from the header.
+        text_pair: The second text's column, for pairs.
+        label: The label column. None: told from the header.
         label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
+        delimiter: What stands between two cells. None: told from the rows.
+        encoding: Of text files. None: UTF-8, or what byte order mark and bytes say.
+        header: Whether the first row names the columns. None: told from the rows.
+        quoted: Whether ``"…"`` encloses a cell. None: in csv files; in tsv files quotes are data.
 
     Raises:
         DataError: A missing, empty, header-only or ragged file (with file:line), a column that is not there or cannot
-            be guessed, one label only.
+            be guessed, labels that cannot be labels.
     """
-    dataset = BaseDataset(str(Path(train).parent) if train else None, label_list)
-    dataset.name = str(train or dev or test)
-    for phase, path in (("train", train), ("dev", dev), ("test", test)):
-        if path:
-            rows = read_examples(Path(path), text=text, text_pair=text_pair, label=label, labelled=True)
-            setattr(dataset, f"{phase}_examples", rows)
-    if train and dataset.num_labels < 2:
-        raise DataError(
-            f"{train}: every row has the label {dataset.label_list[0]!r}",
-            expected="at least two labels to tell apart",
-            fix="check that the label column is the one you mean: label=… (--label-column)",
-        )
+    splits = {name: given for name, given in (("train", train), ("dev", dev), ("test", test)) if given is not None}
+    if list(splits) == ["train"]:
+        splits = _all_splits(train)
+    if not splits:
+        raise DataError("no rows to load", expected="a file, a folder, a DataFrame, or {'train': …, 'dev': …}")
+    first = next(iter(splits.values()))
+    dataset = BaseDataset(str(Path(first).parent) if isinstance(first, str | Path) else None, label_list)
+    dataset.name = str(train if isinstance(train, str | Path) else first if isinstance(first, str | Path) else "rows")
+    for split, given in splits.items():
+        rows: Sequence[InputExample]
+        if isinstance(given, list | tuple) and given and isinstance(given[0], InputExample):
+            rows = _checked_list(given, split)
+        else:
+            table = _table(given, split, (text, text_pair, label), delimiter, encoding, header, quoted)
+            columns = {"text": text, "text_pair": text_pair, "label": label}
+            rows = _examples(table, columns, labelled=True, paired=None)
+            if split == "train":
+                names = table.label_names.get(rows.columns["label"])
+                if names and label_list is None:
+                    dataset.set_labels(names)
+                column, texts = (table.called(rows.columns[role]) for role in ("label", "text"))
+                given_labels = label_list is not None or names is not None
+                check_labels(table.source, rows.stored.facts, column=column, text=texts, given=given_labels)
+        setattr(dataset, f"{split}_examples", rows)
+    if len(dataset.train_examples):
+        for split in splits:
+            dataset.label_ids(split)  # labels that the training rows do not have are named now, not after an epoch
     return dataset
 
 
 def read_examples(
     path: Path,
     *,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | None = None,
+    text: str | int | None = None,
+    text_pair: str | int | None = None,
+    label: str | int | None = None,
     labelled: bool,
     paired: bool | None = None,
 ) -> Examples:
-    """Read one file with a header line.
+    """Read one file, to predict or to evaluate; its rows are not kept on disk.
 
     `labelled` says whether a label column must be there; `paired` whether a second text must (or must not) be. None: a
     second text is looked for where neither text column is named.
     """
-    rows = read_table(path, with_header=True)
-    header = next(rows, None)
-    if header is None:
-        raise DataError(f"{path} is empty", expected="a header line that names the columns, then a row a line")
-    body = list(rows)
-    if not body:
-        raise DataError(f"{path} has a header and no rows", expected="a row a line")
-    names = [name.strip() for name in header.cells]
-    text_at = _find(path, names, text, TEXT_NAMES, "text", "--text-column")
-    looked_for = PAIR_NAMES if paired or (paired is None and text is None) else ()
-    needed = bool(paired)
-    pair_at = _find(path, names, text_pair, looked_for, "second text", "--text-pair-column", needed=needed)
-    label_at = _find(path, names, label, LABEL_NAMES, "label", "--label-column", needed=labelled)
-    if text_at is None:
-        raise _unknown_columns(path, names, "text", "text=… (--text-column)")
-    said = [f"text={names[text_at]}"]
-    said += [f"second text={names[pair_at]}"] if pair_at is not None else []
-    said += [f"label={names[label_at]}"] if label_at is not None and labelled else []
-    logger.info("%s: %d rows, columns %s", path, len(body), ", ".join(said))
-    examples = Examples.from_columns(
-        _column(body, text_at),
-        None if pair_at is None else _column(body, pair_at),
-        _labels(path, body, label_at) if labelled and label_at is not None else None,
-        [row.line for row in body],
-        str(path),
+    table = _table(path, "data", (text, text_pair, label))
+    table.digest = None
+    return _examples(table, {"text": text, "text_pair": text_pair, "label": label}, labelled=labelled, paired=paired)
+
+
+def header_of(path: Path) -> list[str | int]:
+    """What the columns of a file are called: their names, or their numbers where there is no header."""
+    table = _table(path, "data", ())
+    return list(table.names) if table.names is not None else list(range(table.width))
+
+
+def _all_splits(given: Any) -> dict[str, Any]:
+    """The splits that one argument stands for: a mapping of them, a folder of them, or the training rows alone."""
+    if isinstance(given, str | Path):
+        path = Path(given)
+        with raw.reading(path):
+            return dict(folders.splits_of(path)) if path.is_dir() else {"train": path}
+    if not isinstance(given, Mapping):
+        return {"train": given}
+    splits: dict[str, Any] = {}
+    for name, rows in given.items():
+        split = SPLITS.get(str(name).lower())
+        if split is None and binary.is_hub_dataset(given):
+            logger.info("The split %r (%s rows) is left out: it is none of train, dev and test", name, len(rows))
+        elif split is None or split in splits:
+            raise DataError(
+                f"there is no split {name!r}" if split is None else f"two splits for {split}",
+                expected="'train', 'dev' (or 'validation') and 'test', each once",
+                fix=did_you_mean(str(name), SPLITS) or "a table of columns goes in as a DataFrame",
+            )
+        elif rows is not None:
+            splits[split] = rows
+    return splits
+
+
+def _table(
+    given: Any,
+    split: str,
+    columns: Sequence[str | int | None],
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    quoted: bool | None = None,
+) -> Table:
+    """Open whatever holds the rows of one split."""
+    if binary.is_frame(given):
+        return binary.frame(given)
+    if binary.is_hub_dataset(given):
+        return binary.hub_dataset(given, split)
+    if not isinstance(given, str | Path):
+        raise DataError(
+            f"{split}: {type(given).__name__} {given!r:.60}",
+            expected="a path, a DataFrame, a datasets.Dataset, or a list of InputExample",
+        )
+    path, encoding = Path(given), None if encoding is None else known(encoding)
+    with raw.reading(path):
+        if path.is_dir():
+            return folders.text_folder(path, encoding=encoding)
+        path.stat()
+    kind = raw.suffix_of(path)
+    if kind in JSON:
+        return json_table(path, encoding=encoding)
+    if kind in PARQUET:
+        return binary.parquet(path)
+    if kind in FOREIGN:
+        raise DataError(
+            f"{path}: {kind} files are not read", expected="csv, tsv, txt, json, jsonl or parquet", fix="save it as csv"
+        )
+    given = [str(column) for column in columns if column is not None]
+    names = USUAL | {name.lower() for name in given if not name.isdecimal()}
+    numbered = any(name.isdecimal() for name in given)
+    return delimited(path, names, numbered, delimiter=delimiter, encoding=encoding, header=header, quoted=quoted)
+
+
+def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: bool, paired: bool | None) -> Examples:
+    """Read a table's rows in the columns that are named or told, and say what was found."""
+    roles = choose(table, columns, labelled=labelled, paired=paired)
+    rows = stored_rows(table, roles)
+    if table.size < store.BIG:
+        stored = store.in_memory(rows, table.notes)
+    elif table.digest is None:
+        stored = store.in_passing(rows, table.notes)
+    else:
+        key = f"{store.VERSION} {table.digest} {sorted(roles.items())}"
+        stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), rows, table.notes)
+    facts = stored.facts
+    check_rows(table.source, facts, "header" in table.said)
+    said = [
+        f"{'second text' if role == 'text_pair' else role}={table.called(column)}" for role, column in roles.items()
+    ]
+    unused = [table.called(column) for column in range(table.width) if column not in roles.values()]
+    logger.info(
+        "%s: %d rows, %s, columns %s%s",
+        table.source,
+        facts.rows,
+        ", ".join(table.said),
+        ", ".join(said),
+        f" (not used: {', '.join(unused[:8])}{' …' if len(unused) > 8 else ''})" if unused else "",
     )
-    places = {"text": text_at, "text_pair": pair_at, "label": label_at}
-    examples.names = {what: names[place] for what, place in places.items() if place is not None}
+    for note in facts.notes:
+        logger.info("%s", note)
+    examples = Examples(stored, table.source, table.place)
+    examples.columns = roles
+    examples.names = {role: table.names[column] if table.names else column for role, column in roles.items()}
     return examples
 
 
-def header_of(path: Path) -> list[str]:
-    """The names in the first line of a file."""
-    rows = read_table(path, with_header=True)
-    return [name.strip() for name in next(rows, Row(1, [])).cells]
-
-
-def _find(
-    path: Path, names: list[str], given: str | None, usual: tuple[str, ...], what: str, flag: str, needed: bool = True
-) -> int | None:
-    if given is not None:
-        if given not in names:
-            raise DataError(
-                f"{path}:1: no column {given!r}; the header has {', '.join(map(repr, names))}",
-                fix=f"{did_you_mean(given, names)}name the {what} column with {flag}",
-            )
-        return names.index(given)
-    lower = [name.lower() for name in names]
-    for name in usual:
-        if name in lower:
-            return lower.index(name)
-    if needed:
-        raise _unknown_columns(path, names, what, flag)
-    return None
-
-
-def _unknown_columns(path: Path, names: list[str], what: str, flag: str) -> DataError:
-    return DataError(
-        f"{path}:1: cannot tell which column is the {what}: the header has {', '.join(map(repr, names))}",
-        expected="a first line that names the columns",
-        fix=f"name the column with {flag}, or add a header line",
-    )
-
-
-def _column(body: list[Row], place: int) -> list[str]:
-    return [row.cells[place] for row in body]
-
-
-def _labels(path: Path, body: list[Row], place: int) -> list[str]:
-    for row in body:
-        if not row.cells[place].strip():
-            raise DataError(f"{path}:{row.line}: the label is empty", fix="fill it in, or remove the row")
-    return [row.cells[place].strip() for row in body]
+def _checked_list(given: Sequence[Any], split: str) -> list[InputExample]:
+    for place, example in enumerate(given):
+        second = getattr(example, "text_b", None)
+        if not isinstance(example, InputExample) or not isinstance(example.text_a, str):
+            raise DataError(f"{split}[{place}]: {example!r:.80}", expected="InputExample(guid, text_a, text_b, label)")
+        if second is not None and not isinstance(second, str):
+            raise DataError(f"{split}[{place}]: text_b is {second!r:.60}", expected="a text, or None")
+    return list(given)

@@ -1,16 +1,20 @@
 """Columns: the rows of a split as ragged arrays of numbers, memory-mapped, ready to be cut into batches."""
 
+import contextlib
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from transferhub import atomic, paths
+from transferhub import atomic, cache
 
-Ragged = npt.NDArray[np.int32]
+Ragged = npt.NDArray[np.integer[Any]]
+Labels = Sequence[int] | npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Columns:
     """Ragged columns of equal row lengths, and one label a row.
 
     Args:
-        ragged: Column name → all rows' values one after another, int32.
+        ragged: Column name → all rows' values one after another, whole numbers of any width.
         offsets: int64 ``[rows + 1]``: row r is ``offsets[r]:offsets[r + 1]`` of each ragged column.
         labels: int64 ``[rows]``, or None where there are none.
     """
@@ -47,24 +51,26 @@ class Columns:
     @classmethod
     def from_rows(cls, rows: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[int] | None) -> "Columns":
         """Build from one list of lists a column, all with the same row lengths."""
-        lengths = [len(row) for row in next(iter(rows.values()))]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        ragged = {
-            name: np.fromiter((value for row in column for value in row), np.int32, count=int(offsets[-1]))
-            for name, column in rows.items()
-        }
-        return cls(ragged, offsets, None if labels is None else np.asarray(labels, np.int64))
-
-    def save(self, folder: Path) -> None:
-        """Write the arrays as ``.npy`` files into a folder."""
-        for name, array in self.ragged.items():
-            np.save(folder / f"{name}.npy", array)
-        np.save(folder / "offsets.npy", self.offsets)
-        atomic.write_json(folder / "columns.json", {"ragged": list(self.ragged)})
+        return cls.from_chunks([rows], dict.fromkeys(rows, np.int32), labels)
 
     @classmethod
-    def open(cls, folder: Path, labels: Sequence[int] | None) -> "Columns":
-        """Map what `save` wrote; nothing is read until it is used."""
+    def from_chunks(
+        cls, chunks: Iterable["Chunk"], types: Mapping[str, npt.DTypeLike], labels: "Labels | None"
+    ) -> "Columns":
+        """Build in memory from rows that come chunk by chunk; `types` are the numbers' types by column."""
+        parts = [_flat(chunk, types) for chunk in chunks]
+        ragged = {
+            name: np.concatenate([np.empty(0, types[name]), *(flat[name] for _, flat in parts)]) for name in types
+        }
+        return cls(
+            ragged,
+            _offsets([lengths for lengths, _ in parts]),
+            None if labels is None else np.asarray(labels, np.int64),
+        )
+
+    @classmethod
+    def open(cls, folder: Path, labels: "Labels | None") -> "Columns":
+        """Map what `ColumnWriter` wrote; nothing is read until it is used."""
         names = json.loads((folder / "columns.json").read_text(encoding="utf-8"))["ragged"]
         ragged = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
@@ -97,11 +103,67 @@ class Columns:
         return batch
 
 
-def cached(fingerprint: str, labels: Sequence[int] | None, make: Callable[[], Columns]) -> Columns:
-    """Columns from the disk cache, made and written there if they are not in it yet."""
-    folder = paths.cache() / "columns" / fingerprint
-    if not (folder / atomic.MANIFEST).is_file():
-        columns = make()
-        with atomic.whole_folder(folder, replace=False) as part:
-            columns.save(part)
+Chunk = Mapping[str, Sequence[Sequence[int]]]  # column name → the values of some rows
+
+
+class ColumnWriter:
+    """Takes rows chunk by chunk and writes the files that `Columns.open` maps; holds one chunk at a time.
+
+    Args:
+        folder: Where the files go.
+        types: Column name → type of its numbers.
+    """
+
+    def __init__(self, folder: Path, types: Mapping[str, npt.DTypeLike]) -> None:
+        self._folder, self._types = folder, {name: np.dtype(kind) for name, kind in types.items()}
+        self._lengths: list[npt.NDArray[np.int32]] = []
+
+    def write(self, chunks: Iterable[Chunk]) -> None:
+        """Write all rows."""
+        with contextlib.ExitStack() as stack:
+            files = {name: stack.enter_context(open(self._folder / f"{name}.npy", "w+b")) for name in self._types}
+            for name, file in files.items():
+                _write_header(file, self._types[name], 0)
+            for chunk in chunks:
+                lengths, flat = _flat(chunk, self._types)
+                self._lengths.append(lengths)
+                for name, values in flat.items():
+                    files[name].write(values.tobytes())
+            offsets = _offsets(self._lengths)
+            for name, file in files.items():
+                file.seek(0)
+                _write_header(file, self._types[name], int(offsets[-1]))
+        np.save(self._folder / "offsets.npy", offsets)
+        atomic.write_json(self._folder / "columns.json", {"ragged": list(self._types)})
+
+
+def cached(
+    fingerprint: str,
+    labels: Labels | None,
+    types: Mapping[str, npt.DTypeLike],
+    chunks: Callable[[], Iterable[Chunk]],
+) -> Columns:
+    """Columns from the disk cache, made and written there chunk by chunk if they are not in it yet."""
+    folder = cache.entry("columns", fingerprint, lambda part: ColumnWriter(part, types).write(chunks()))
     return Columns.open(folder, labels)
+
+
+def _flat(
+    chunk: Chunk, types: Mapping[str, npt.DTypeLike]
+) -> tuple[npt.NDArray[np.int32], dict[str, npt.NDArray[Any]]]:
+    lengths = np.fromiter(map(len, next(iter(chunk.values()))), np.int32)
+    count = int(lengths.sum())
+    together = itertools.chain.from_iterable
+    return lengths, {name: np.fromiter(together(rows), types[name], count) for name, rows in chunk.items()}
+
+
+def _offsets(lengths: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int64]:
+    offsets = np.zeros(sum(map(len, lengths)) + 1, np.int64)
+    np.cumsum(np.concatenate([np.empty(0, np.int32), *lengths]), out=offsets[1:])
+    return offsets
+
+
+def _write_header(file: IO[bytes], kind: np.dtype[Any], count: int) -> None:
+    """NumPy leaves room in the header, so that it can be written again with the count that was not known before."""
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)

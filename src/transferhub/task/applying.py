@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.dataset.files import read_examples
+from transferhub.dataset.folders import ENDINGS
 from transferhub.engine.evaluation import Collected, evaluate, slices, stream
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import say_evaluation
@@ -19,6 +20,8 @@ from transferhub.task.predictions import Predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
+
+FILES = (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))  # a word that ends so is meant as a file
 
 
 def evaluate_split(task: "BaseTask", phase: str, *, load_best_model: bool) -> RunState:
@@ -40,7 +43,7 @@ def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[st
         raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
     dataset = BaseDataset(label_list=task.labels)
     dataset.test_examples = rows
-    _refuse_other_form(task, [texts_of(row, place) for place, row in enumerate(rows)])
+    _refuse_other_form(task, rows)
     columns = task.reader.encode(rows, dataset.label_ids("test"))
     state = _evaluated(task, task.best_network(), columns, "test")
     return {**state.run_scores, "loss": state.run_loss}
@@ -63,10 +66,10 @@ def predict(
     if load_best_model:
         logger.info("The best model has been loaded")
     rows = _rows_to_predict(task, data)
-    texts = [texts_of(row, place) for place, row in enumerate(rows)]
+    texts = rows if isinstance(rows, Examples) else [texts_of(row, place) for place, row in enumerate(rows)]
     states = []
     if len(rows):
-        _refuse_other_form(task, texts)
+        _refuse_other_form(task, rows)
         columns, size = task.reader.encode(rows), task.config.batch_size
         logits = Collected("logits", len(rows))
         for numbers, _, outputs in stream(network, columns, task.reader.pad, size, task.config.device):
@@ -95,7 +98,7 @@ def _rows_to_predict(task: "BaseTask", data: str | Path | Sequence[Row] | None) 
         if task.dataset is None or not len(task.dataset.predict_examples):
             raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
         return task.dataset.predict_examples
-    named_like_a_file = isinstance(data, str) and data.endswith((".csv", ".tsv")) and not re.search(r"\s", data)
+    named_like_a_file = isinstance(data, str) and data.lower().endswith(FILES) and not re.search(r"\s", data)
     if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
         return _file_rows(task, Path(str(data)), labelled=False)
     if isinstance(data, str):
@@ -109,8 +112,8 @@ def _file_rows(task: "BaseTask", path: Path, *, labelled: bool) -> Examples:
     return read_examples(path, **task.column_names(path), labelled=labelled, paired=task.reads_pairs)
 
 
-def _refuse_other_form(task: "BaseTask", texts: Sequence[tuple[str, str | None]]) -> None:
-    if task.reads_pairs is not None and texts and (texts[0][1] is not None) != task.reads_pairs:
+def _refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
+    if task.reads_pairs is not None and len(rows) and (texts_of(rows[0], 0)[1] is not None) != task.reads_pairs:
         trained, given = ("pairs", "texts") if task.reads_pairs else ("texts", "pairs")
         raise DataError(f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows")
 

@@ -1,11 +1,12 @@
 """What `predict` returns: 1.x's list of run states, with what a person wants on top."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from transferhub.dataset import Examples
 from transferhub.engine.run_state import RunState
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ class Predictions(list[RunState]):
     Args:
         states: The batches.
         label_names: Of the columns of the probabilities.
-        rows: The texts that were read: ``(text_a, text_b)``.
+        rows: The texts that were read: ``(text_a, text_b)``, or the rows of a file.
     """
 
     def __init__(
-        self, states: Iterable[RunState], label_names: Sequence[str], rows: Sequence[tuple[str, str | None]]
+        self,
+        states: Iterable[RunState],
+        label_names: Sequence[str],
+        rows: Sequence[tuple[str, str | None]] | Examples,
     ) -> None:
         super().__init__(states)
         self.label_names, self._rows = list(label_names), rows
@@ -48,13 +52,17 @@ class Predictions(list[RunState]):
 
     def records(self) -> list[dict[str, Any]]:
         """One dictionary a row: ``text`` (and ``text_pair``), ``label``, one probability for each label name."""
-        records = []
-        for (text, pair), label, values in zip(self._rows, self.labels, self.probabilities.tolist(), strict=True):
+        return list(self.each_record())
+
+    def each_record(self) -> Iterator[dict[str, Any]]:
+        """`records` one by one."""
+        texts = ((row.text_a, row.text_b) for row in self._rows) if isinstance(self._rows, Examples) else self._rows
+        probabilities = (values for state in self for values in state.run_results[0])
+        for (text, pair), values in zip(texts, probabilities, strict=True):
             record: dict[str, Any] = {"text": text} if pair is None else {"text": text, "text_pair": pair}
-            record["label"] = label
+            record["label"] = self.label_names[values.argmax()]
             names = probability_names(self.label_names, record)
-            records.append({**record, **dict(zip(names, values, strict=True))})
-        return records
+            yield {**record, **dict(zip(names, values.tolist(), strict=True))}
 
     def to_frame(self) -> "pandas.DataFrame":
         """`records` as a pandas DataFrame (the extra ``frame`` brings pandas)."""

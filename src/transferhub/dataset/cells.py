@@ -1,0 +1,73 @@
+"""Cells of any kind of file → texts and label names; what is neither is named by its row."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from transferhub.dataset.store import StoredRow
+from transferhub.dataset.table import Table
+from transferhub.errors import DataError
+
+
+def stored_rows(table: Table, roles: dict[str, int]) -> Iterator[StoredRow]:
+    """The rows of a table in the chosen columns: ``(text_a, text_b, label, line)``.
+
+    A text that is missing is an empty text; what becomes of those is for the caller to say.
+
+    Raises:
+        DataError: A text that is no text, a label that is missing or is no name, number or truth value.
+    """
+    order = [role for role in ("text", "text_pair", "label") if role in roles]
+    pair_at = order.index("text_pair") if "text_pair" in order else None
+    label_at = order.index("label") if "label" in order else None
+    names = table.label_names.get(roles["label"]) if label_at is not None else None
+    for line, cells in table.read([roles[role] for role in order]):
+        text, pair, label = cells[0], None, None
+        if type(text) is not str:
+            text = _text(table, line, text)
+        if pair_at is not None:
+            pair = cells[pair_at]
+            pair = pair if type(pair) is str else _text(table, line, pair)
+        if label_at is not None:
+            label = cells[label_at]
+            if type(label) is not str:
+                label = _label(table, line, label, names)
+            if not label or label.isspace():
+                raise DataError(f"{table.where(line)}: the label is empty", fix="fill it in, or remove the row")
+        yield text, pair, label, line
+
+
+def is_missing(value: Any) -> bool:
+    """None, NaN, and what pandas has for them."""
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
+
+
+def _text(table: Table, line: int, value: Any) -> str:
+    if is_missing(value):
+        return ""
+    if isinstance(value, str):
+        return str(value)
+    raise DataError(
+        f"{table.where(line)}: the text is {value!r:.60} ({type(value).__name__})",
+        expected="a text",
+        fix="name the column that holds the text: text=… (--text-column)",
+    )
+
+
+def _label(table: Table, line: int, value: Any, names: list[str] | None) -> str:
+    """Whole numbers are the same label however they are written: 1, 1.0 and numpy's; truth values are True, False."""
+    value = value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+    if is_missing(value) or (names and value == -1):
+        raise DataError(f"{table.where(line)}: the label is missing", fix="fill it in, or remove the row")
+    if names and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise DataError(
+        f"{table.where(line)}: the label is {value!r:.60} ({type(value).__name__})",
+        expected="a name or a number",
+        fix="name the column that holds the label: label=… (--label-column)",
+    )

@@ -1,0 +1,102 @@
+"""What can be wrong with rows that could all be read: errors where nothing can be learnt, else warnings."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from transferhub.dataset.store import FEW, Facts
+from transferhub.errors import DataError
+from transferhub.log import logger
+
+ENOUGH = 20  # rows from which on an almost unique label column is refused
+SHOWN = 5
+
+
+def check_rows(source: str, facts: Facts, header: bool) -> None:
+    """Refuse a split in which there is nothing to read; count empty texts.
+
+    Args:
+        source: What messages call it.
+        facts: Of its rows.
+        header: Whether it has a header line, so that there is more than nothing in it.
+
+    Raises:
+        DataError: No rows, or empty texts only.
+    """
+    if not facts.rows:
+        raise DataError(f"{source} has {'a header and ' if header else ''}no rows", expected="at least a row")
+    if facts.empty == facts.rows:
+        raise DataError(
+            f"{source}: the text is empty in all {facts.rows} rows",
+            fix="name the column that holds the text: text=… (--text-column)",
+        )
+    if facts.empty:
+        logger.warning(
+            "%s: %d of %d texts are empty (the first in row or line %d); they are kept",
+            source,
+            facts.empty,
+            facts.rows,
+            facts.first_empty,
+        )
+
+
+def check_labels(source: str, facts: Facts, *, column: str, text: str, given: bool) -> None:
+    """Refuse labels that cannot be labels, and show those that look like one another.
+
+    Args:
+        source: The training file.
+        facts: Of its rows.
+        column: What the label column is called.
+        text: What the text column is called.
+        given: Whether the caller listed the labels: then any number of them is meant.
+
+    Raises:
+        DataError: Text and label swapped, a label a row, one label only.
+    """
+    labels = facts.labels
+    if not given:
+        _refuse_unique(source, facts, column, text)
+        if len(labels) < 2:
+            raise DataError(
+                f"{source}: every row has the label {next(iter(labels))!r}",
+                expected="at least two labels to tell apart",
+                fix="check that the label column is the one you mean: label=… (--label-column)",
+            )
+    for alike in _look_alikes(labels)[:SHOWN]:
+        counted = ", ".join(f"{name!r} ({labels[name]} rows)" for name in alike[:SHOWN])
+        logger.warning(
+            "%s: %s; kept as they are: if they mean the same, make them the same in the file",
+            source,
+            f"labels that differ only by case, spaces or form: {counted}"
+            if len(alike) > 1
+            else f"a label with spaces around it: {counted}",
+        )
+
+
+def _refuse_unique(source: str, facts: Facts, column: str, text: str) -> None:
+    names, rows = len(facts.labels), facts.rows
+    if names <= rows / 2 or rows < 8:
+        return
+    length = sum(len(name) * count for name, count in facts.labels.items())
+    if facts.texts < FEW and facts.texts <= rows / 2 and length > 2 * facts.characters:
+        raise DataError(
+            f"{source}: {names} different labels, {facts.texts} different texts in {rows} rows: "
+            "the columns seem swapped",
+            expected="many texts, few labels",
+            fix=f"text={column!r}, label={text!r} (--text-column {column} --label-column {text})",
+        )
+    if rows >= ENOUGH:
+        some = ", ".join(repr(name[:40]) for name in list(facts.labels)[:3])
+        raise DataError(
+            f"{source}: num labels = {names} of {rows} rows ({some} …): is {column!r} the id column?",
+            expected="few labels, each in many rows",
+            fix="label=… (--label-column) names another column; label_list=[…] says that these are the labels",
+        )
+
+
+def _look_alikes(labels: Iterable[str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in labels:
+        key = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        groups.setdefault(re.sub(r"(?<=[0-9])\.0+$", "", key), []).append(name)
+    return [names for names in groups.values() if len(names) > 1 or names[0] != names[0].strip()]

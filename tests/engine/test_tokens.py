@@ -12,7 +12,7 @@ from transferhub.reader import Columns, Padding
 def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
     columns = Columns.from_rows({"input_ids": [[7] * length for length in lengths]}, None)
     batches = epoch_batches(columns.lengths, size, seed, 0)
-    counted = count(columns.lengths, batches, 30)
+    counted = count(columns, batches, 30)
     real = [columns.batch(rows, Padding({})) for rows in batches]
     assert counted.in_batches == sum(batch["input_ids"].size for batch in real)
     assert counted.tokens == sum(int(batch["input_mask"].sum()) for batch in real) == sum(lengths)
@@ -20,7 +20,8 @@ def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
 
 
 def test_the_line_says_rows_tokens_and_padding():
-    counted = count(np.array([10, 20, 30, 40]), [np.array([0, 1]), np.array([2, 3])], 128)
+    columns = Columns.from_rows({"input_ids": [[7] * length for length in (10, 20, 30, 40)]}, None)
+    counted = count(columns, [np.array([0, 1]), np.array([2, 3])], 128)
     assert counted == TokenCount(4, 100, 2 * 20 + 2 * 40, 128)
     said = "4 rows, 100 tokens, 25 a row; 17 % padding in length-grouped batches (80 % if all were padded to 128)"
     assert counted.line == said

@@ -19,7 +19,8 @@ words = [f"word{number}" for number in range(500)]
 backend = Tokenizer(models.WordLevel({word: number for number, word in enumerate(["[UNK]", *words])}, "[UNK]"))
 backend.pre_tokenizer = pre_tokenizers.Whitespace()
 classify_reader.tokenizer_for = lambda *_: SimpleNamespace(
-    backend_tokenizer=backend, get_vocab=backend.get_vocab, truncation_side="right", pad_token_id=0,
+    backend_tokenizer=backend, get_vocab=backend.get_vocab, truncation_side="right", padding_side="right",
+    pad_token_id=0,
     pad_token_type_id=0, num_special_tokens_to_add=lambda pair: 0,
 )  # without transformers, whose import alone is several seconds
 dataset = hub.dataset.load(sys.argv[1])

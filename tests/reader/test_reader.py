@@ -8,7 +8,7 @@ from transferhub import paths
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.reader import ClassifyReader, Columns, Padding
-from transferhub.reader.columns import ColumnWriter
+from transferhub.reader.columns import Chunk, ColumnWriter
 
 
 def dataset():
@@ -150,7 +150,8 @@ def test_a_split_without_rows_is_named(reader):
 @given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=9), min_size=1, max_size=9))
 def test_columns_give_back_every_row_in_any_batch(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("columns")
-    ColumnWriter(folder, {"ids": np.uint16}).write({"ids": rows[start : start + 3]} for start in range(0, len(rows), 3))
+    chunks = (Chunk({"ids": rows[start : start + 3]}) for start in range(0, len(rows), 3))
+    ColumnWriter(folder, {"ids": np.uint16}).write(chunks)
     in_memory = Columns.from_rows({"ids": rows}, None)
     assert np.array_equal(in_memory.offsets, np.load(folder / "offsets.npy"))
     assert np.array_equal(in_memory.ragged["ids"], np.load(folder / "ids.npy"))

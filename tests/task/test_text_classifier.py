@@ -205,9 +205,10 @@ def test_a_reader_longer_than_the_module_is_refused(tiny, review_files):
 def test_a_task_needs_a_network():
     with pytest.raises(ConfigError, match="without a network"):
         hub.TextClassifierTask(num_classes=2)
-    for wrong in ({"dataset": [1]}, {"module": 5}):
-        with pytest.raises(ConfigError, match="or its name or path"):
-            hub.TextClassifierTask(**wrong)
+    with pytest.raises(ConfigError, match="or its name or path"):
+        hub.TextClassifierTask(module=5)
+    with pytest.raises(DataError, match="a path, a DataFrame"):
+        hub.TextClassifierTask(dataset=[1])
 
 
 def test_hidden_units_give_a_head_of_our_own_that_loads_too(tiny, review_files, in_tmp):

@@ -29,6 +29,9 @@ def finetune(
         bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")
     ] = False,
     max_seq_len: options.MaxSeqLen = None,
+    long_text: Annotated[
+        str, typer.Option(help="Of texts with more tokens: truncate, head_tail (both ends) or window (all, in pieces).")
+    ] = "truncate",
     batch_size: options.BatchSize = 32,
     num_epoch: Annotated[int, typer.Option(help="How often each row is seen.")] = 3,
     strategy: options.StrategyName = "adamw",
@@ -102,6 +105,7 @@ def finetune(
         config=config,
         metrics_choices=[name.strip() for name in metrics.split(",")],
         max_seq_len=max_seq_len,
+        long_text=long_text,
         class_weight=_weights(class_weight),
         loss=loss,
         focal_gamma=focal_gamma,

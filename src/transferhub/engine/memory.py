@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from transferhub.reader import Columns
+
 SAID = ("out of memory", "can't allocate memory", "not enough memory", "could not allocate", "alloc_failed")
 
 
@@ -29,21 +31,14 @@ def halves(rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDAr
     return rows[:middle], rows[middle:]
 
 
-def parts_within(
-    rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], most: int | None
-) -> list[npt.NDArray[np.int64]]:
+def parts_within(rows: npt.NDArray[np.int64], columns: Columns, most: int | None) -> list[npt.NDArray[np.int64]]:
     """A batch cut in halves until no part holds more than `most` values when it is padded; single rows stay.
 
     Args:
         rows: Row numbers of the batch, int64 ``[B]``.
-        lengths: Of all rows, int64 ``[rows]``.
+        columns: Of the split.
         most: None: no limit.
     """
-    if most is None or len(rows) == 1 or padded(rows, lengths) <= most:
+    if most is None or len(rows) == 1 or columns.padded(rows) <= most:
         return [rows]
-    return [part for half in halves(rows) for part in parts_within(half, lengths, most)]
-
-
-def padded(rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> int:
-    """How many values a batch of these rows holds, padding included."""
-    return len(rows) * int(lengths[rows].max())
+    return [part for half in halves(rows) for part in parts_within(half, columns, most)]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from transferhub.reader import Columns
+
 
 @dataclass(frozen=True)
 class TokenCount:
@@ -43,13 +45,13 @@ class TokenCount:
         )
 
 
-def count(lengths: npt.NDArray[np.int64], batches: Sequence[npt.NDArray[np.int64]], longest: int) -> TokenCount:
-    """Count a split with at least one row.
+def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], longest: int) -> TokenCount:
+    """Count a split with at least one row; where rows have several windows, each window counts as a row.
 
     Args:
-        lengths: Of the rows, int64 ``[rows]``.
+        columns: Of the split.
         batches: Row numbers, each row in one of them.
         longest: ``max_seq_len``.
     """
-    computed = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
-    return TokenCount(len(lengths), int(lengths.sum()), computed, longest)
+    computed = sum(columns.padded(rows) for rows in batches)
+    return TokenCount(len(columns.offsets) - 1, int(columns.offsets[-1]), computed, longest)

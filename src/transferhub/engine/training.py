@@ -25,7 +25,7 @@ from transferhub.engine.batches import epoch_batches, steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
-from transferhub.engine.memory import is_out_of_memory, padded, parts_within, release
+from transferhub.engine.memory import is_out_of_memory, parts_within, release
 from transferhub.engine.objective import Objective
 from transferhub.engine.precision import Working
 from transferhub.engine.run_state import RunState
@@ -333,9 +333,9 @@ class Training:
         Where memory runs out the rows are cut in halves, and these again, until they fit; the gradients are those of
         the whole batch. What did not fit is remembered, so that later steps are cut before they fail.
         """
-        lengths, progress = self.splits.train.lengths, self.progress
+        train, progress = self.splits.train, self.progress
         while True:
-            parts = parts_within(rows, lengths, progress.most_values)
+            parts = parts_within(rows, train, progress.most_values)
             try:
                 return self._accumulated(step, rows, parts)
             except (RuntimeError, MemoryError) as error:
@@ -350,12 +350,12 @@ class Training:
                     f"out of memory at step {step + 1} / {self.total_steps} with a single row: {reason}",
                     fix="a smaller max_seq_len or a smaller module; what was saved before stands",
                 )
-            progress.most_values = max(padded(part, lengths) for part in parts if len(part) > 1) // 2
+            progress.most_values = max(train.padded(part) for part in parts if len(part) > 1) // 2
             logger.warning(
                 "Out of memory at step %d (%s): it is done again in %d parts; a step still sees %d rows",
                 step + 1,
                 reason,
-                len(parts_within(rows, lengths, progress.most_values)),
+                len(parts_within(rows, train, progress.most_values)),
                 len(rows),
             )
 

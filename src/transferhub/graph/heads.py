@@ -38,3 +38,23 @@ class FullyConnectedSource(Source):
         """Make the layers."""
         with seeded(seed, "head"):
             return FullyConnected(*self.arguments)
+
+
+class MeanOfPieces(nn.Module):
+    """Where rows are read in pieces, the mean of the pieces' logits: ``[P, classes]`` → ``[B, classes]``."""
+
+    def forward(self, logits: Tensor, row_of: Tensor | None = None) -> dict[str, Tensor]:
+        """``row_of`` int64 ``[P]`` is the row of each piece, from 0; None: each row is one piece."""
+        if row_of is None:
+            return {"logits": logits}
+        # A product instead of a scattered sum, whose order would be left to chance on a GPU.
+        belongs = nn.functional.one_hot(row_of).T.to(logits.dtype)
+        return {"logits": belongs @ logits / belongs.sum(dim=1, keepdim=True)}
+
+
+class MeanOfPiecesSource(Source):
+    """Builds `MeanOfPieces`, which has no weights."""
+
+    def build(self, seed: int) -> nn.Module:
+        """Make the layer."""
+        return MeanOfPieces()

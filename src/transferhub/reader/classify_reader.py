@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,11 @@ import numpy as np
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.errors import ConfigError, DataError
+from transferhub.log import logger
 from transferhub.module.store import write_vocabulary
+from transferhub.reader import long_text as long_text_ways
 from transferhub.reader.columns import Chunk, Columns, Labels, Padding, cached
+from transferhub.reader.long_text import Cut
 from transferhub.reader.tokenizer import OWN_VOCABULARY, tokenizer_for
 from transferhub.reader.word_cut import WordCutTokenizer
 
@@ -40,6 +44,8 @@ class ClassifyReader:
         random_seed: Accepted for scripts of 1.x; ``RunConfig(seed=…)`` orders the batches.
         use_task_id: Accepted for scripts of 1.x.
         in_tokens: In `data_generator`, batch sizes count padded tokens.
+        long_text: What becomes of texts with more tokens: ``truncate`` (the end is cut off), ``head_tail`` (the middle
+            is left out) or ``window`` (read piece by piece; a task takes the mean of the pieces' outputs).
     """
 
     feed_names = ("input_ids", "position_ids", "segment_ids", "input_mask")
@@ -57,12 +63,13 @@ class ClassifyReader:
         word_dict_path: str | None = None,
         in_tokens: bool = False,
         max_seq_length: int | None = None,
+        long_text: str = "truncate",
     ) -> None:
         if vocab_path is None:
             raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
         self.vocab_path, self.dataset = str(vocab_path), dataset
         self.max_seq_len = max_seq_length or max_seq_len
-        self.in_tokens = in_tokens
+        self.in_tokens, self.long_text = in_tokens, long_text_ways.known(long_text)
         self.tokenizer = tokenizer_for(vocab_path, do_lower_case, sp_model_path, word_dict_path)
         smallest = 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
         if self.max_seq_len < smallest:
@@ -102,11 +109,15 @@ class ClassifyReader:
         digest, encoder = hashlib.sha256(self.fingerprint.encode()), json.JSONEncoder(ensure_ascii=False)
         for chunk in _chunks(examples):
             digest.update("".join(map(encoder.encode, chunk)).encode("utf-8", "surrogatepass"))
-        return cached(digest.hexdigest(), labels, self._types, lambda: self._tokenise(examples))
+        columns = cached(digest.hexdigest(), labels, self._types, lambda: self._tokenise(examples))
+        self.say_cut(phase, columns)
+        return columns
 
     def encode(self, rows: Sequence[Row], labels: Labels | None = None) -> Columns:
         """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        return Columns.from_chunks(self._tokenise(rows), self._types, labels)
+        columns = Columns.from_chunks(self._tokenise(rows), self._types, labels)
+        self.say_cut("rows", columns)
+        return columns
 
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""
@@ -122,24 +133,78 @@ class ClassifyReader:
     def _tokenise(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         for chunk in _chunks(rows):
             paired = chunk[0][1] is not None
-            yield self._tokens(chunk if paired else [text for text, _ in chunk], paired)
+            ids, segments, texts_of_tokens = self._tokens(chunk if paired else [text for text, _ in chunk], paired)
+            yield self._within_limit(ids, segments, texts_of_tokens)
 
-    def _tokens(self, chunk: list[Any], paired: bool) -> Chunk:
+    def _tokens(self, chunk: list[Any], paired: bool) -> tuple[list[Any], list[Any], Callable[[int], list[int | None]]]:
+        """Ids and segments of whole rows, however long; and for a row the text that each of its tokens is of."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
-        if backend is not None:  # what the call below does, without the offsets and copies that nobody looks at
+        if backend is not None and not isinstance(self.tokenizer, WordCutTokenizer):
+            # What the call below does, without the offsets and copies that nobody looks at.
             backend.no_padding()
-            backend.enable_truncation(self.max_seq_len, direction=self.tokenizer.truncation_side)
+            backend.no_truncation()
             encodings = backend.encode_batch_fast(chunk)
-            return {"input_ids": [row.ids for row in encodings], "segment_ids": [row.type_ids for row in encodings]}
+            ids, segments = [row.ids for row in encodings], [row.type_ids for row in encodings]
+            return ids, segments, lambda place: list(encodings[place].sequence_ids)
         encoded = self.tokenizer(
             [row[0] for row in chunk] if paired else chunk,
             [row[1] for row in chunk] if paired else None,
-            truncation="longest_first",
-            max_length=self.max_seq_len,
             return_token_type_ids=True,
             return_attention_mask=False,
+            return_special_tokens_mask=True,
+            verbose=False,
         )
-        return {"input_ids": encoded["input_ids"], "segment_ids": encoded["token_type_ids"]}
+        special = encoded["special_tokens_mask"]
+        return encoded["input_ids"], encoded["token_type_ids"], lambda place: _texts_between(special[place])
+
+    def _within_limit(
+        self, ids: list[Any], segments: list[Any], texts_of_tokens: Callable[[int], list[int | None]]
+    ) -> Chunk:
+        cut = Cut(of=sum(map(len, ids)))
+        long = [place for place, row in enumerate(ids) if len(row) > self.max_seq_len]
+        counts = [1] * len(ids)
+        from_left = self.tokenizer.truncation_side == "left"
+        for place in long:
+            texts, row, kinds = texts_of_tokens(place), ids[place], segments[place]
+            chosen = long_text_ways.pieces(texts, self.max_seq_len, self.long_text, from_left)
+            lost = len(row) - len(set().union(*chosen))
+            cut += Cut(rows=int(lost > 0), tokens=lost, windowed=int(len(chosen) > 1))
+            counts[place] = len(chosen)
+            ids[place] = [[row[token] for token in piece] for piece in chosen]
+            segments[place] = [[kinds[token] for token in piece] for piece in chosen]
+        if long:
+            whole = set(range(len(ids))) - set(long)
+            ids, segments = (
+                list(
+                    itertools.chain.from_iterable([row] if place in whole else row for place, row in enumerate(column))
+                )
+                for column in (ids, segments)
+            )
+        return Chunk({"input_ids": ids, "segment_ids": segments}, counts if self.long_text == "window" else None, cut)
+
+    def say_cut(self, name: str, columns: Columns) -> None:
+        """Say how much of a split's texts is not read, or read in windows; silence: nothing."""
+        cut = columns.cut
+        if cut.windowed:
+            logger.info(
+                "%s: %d of %d rows are longer than %d tokens and read in windows",
+                name,
+                cut.windowed,
+                len(columns),
+                self.max_seq_len,
+            )
+        if cut.tokens:
+            logger.info(
+                "%s: %d of %d rows are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
+                name,
+                cut.rows,
+                len(columns),
+                self.max_seq_len,
+                f"{cut.tokens:,}",
+                f"{cut.of:,}",
+                100 * cut.tokens / cut.of,
+                self.long_text,
+            )
 
     def data_generator(
         self,
@@ -179,7 +244,7 @@ class ClassifyReader:
 
     def settings(self) -> dict[str, Any]:
         """What a saved model must know to read new rows as the training rows were read."""
-        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len}
+        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len, "long_text": self.long_text}
 
     def _describe(self) -> str:
         if isinstance(self.tokenizer, WordCutTokenizer):
@@ -191,7 +256,19 @@ class ClassifyReader:
         import tokenizers
 
         digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{type(self).__name__} {self.max_seq_len} {tokenizers.__version__} {digest}"
+        return f"{type(self).__name__} {self.max_seq_len} {self.long_text} {tokenizers.__version__} {digest}"
+
+
+def _texts_between(special: Sequence[int]) -> list[int | None]:
+    """The text that each token is of, where only the special tokens are known: those between texts part them."""
+    texts: list[int | None] = []
+    number, seen = 0, False
+    for is_special in special:
+        if is_special and seen:
+            number, seen = number + 1, False
+        seen = seen or not is_special
+        texts.append(None if is_special else min(number, 1))
+    return texts
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[list[tuple[str, str | None]]]:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transferhub import atomic, cache
+from transferhub.reader.long_text import NOTHING_CUT, Cut
 
 Ragged = npt.NDArray[np.integer[Any]]
 Labels = Sequence[int] | npt.NDArray[np.int64]
@@ -30,80 +31,122 @@ class Padding:
     left: bool = False
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows on their way into columns.
+
+    Args:
+        values: Column name → the values of each piece.
+        pieces: How many pieces each row has; None: one.
+        cut: How much of the rows was not read.
+    """
+
+    values: Mapping[str, Sequence[Sequence[int]]]
+    pieces: Sequence[int] | None = None
+    cut: Cut = NOTHING_CUT
+
+
 class Columns:
     """Ragged columns of equal row lengths, and one label a row.
 
+    A row is one piece, a sequence of values; or several, the windows of a long text.
+
     Args:
-        ragged: Column name → all rows' values one after another, whole numbers of any width.
-        offsets: int64 ``[rows + 1]``: row r is ``offsets[r]:offsets[r + 1]`` of each ragged column.
+        ragged: Column name → all pieces' values one after another, whole numbers of any width.
+        offsets: int64 ``[pieces + 1]``: piece p is ``offsets[p]:offsets[p + 1]`` of each ragged column.
         labels: int64 ``[rows]``, or None where there are none.
+        pieces: int64 ``[rows + 1]``: row r is the pieces ``pieces[r]:pieces[r + 1]``; None: each row is one.
+        cut: How much of the rows was not read.
     """
 
     def __init__(
-        self, ragged: Mapping[str, Ragged], offsets: npt.NDArray[np.int64], labels: npt.NDArray[np.int64] | None
+        self,
+        ragged: Mapping[str, Ragged],
+        offsets: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64] | None,
+        pieces: npt.NDArray[np.int64] | None = None,
+        cut: Cut = NOTHING_CUT,
     ) -> None:
-        self.ragged, self.offsets, self.labels = dict(ragged), offsets, labels
-        self.lengths: npt.NDArray[np.int64] = np.diff(offsets)
+        self.ragged, self.offsets, self.labels, self.pieces, self.cut = dict(ragged), offsets, labels, pieces, cut
+        self._of_pieces: npt.NDArray[np.int64] = np.diff(offsets)
+        self.lengths: npt.NDArray[np.int64] = self._of_pieces if pieces is None else np.diff(offsets[pieces])
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.lengths)
 
     @classmethod
     def from_rows(cls, rows: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[int] | None) -> "Columns":
         """Build from one list of lists a column, all with the same row lengths."""
-        return cls.from_chunks([rows], dict.fromkeys(rows, np.int32), labels)
+        return cls.from_chunks([Chunk(rows)], dict.fromkeys(rows, np.int32), labels)
 
     @classmethod
     def from_chunks(
-        cls, chunks: Iterable["Chunk"], types: Mapping[str, npt.DTypeLike], labels: "Labels | None"
+        cls, chunks: Iterable[Chunk], types: Mapping[str, npt.DTypeLike], labels: "Labels | None"
     ) -> "Columns":
         """Build in memory from rows that come chunk by chunk; `types` are the numbers' types by column."""
-        parts = [_flat(chunk, types) for chunk in chunks]
-        ragged = {
-            name: np.concatenate([np.empty(0, types[name]), *(flat[name] for _, flat in parts)]) for name in types
-        }
-        return cls(
-            ragged,
-            _offsets([lengths for lengths, _ in parts]),
-            None if labels is None else np.asarray(labels, np.int64),
-        )
+        parts, ends = [], _Ends()
+        for chunk in chunks:
+            lengths, flat = _flat(chunk, types)
+            ends.add(lengths, chunk)
+            parts.append(flat)
+        ragged = {name: np.concatenate([np.empty(0, types[name]), *(flat[name] for flat in parts)]) for name in types}
+        known = None if labels is None else np.asarray(labels, np.int64)
+        return cls(ragged, ends.offsets, known, ends.pieces, ends.cut)
 
     @classmethod
     def open(cls, folder: Path, labels: "Labels | None") -> "Columns":
         """Map what `ColumnWriter` wrote; nothing is read until it is used."""
-        names = json.loads((folder / "columns.json").read_text(encoding="utf-8"))["ragged"]
-        ragged = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+        said = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
+        ragged = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in said["ragged"]}
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-        return cls(ragged, offsets, None if labels is None else np.asarray(labels, np.int64))
+        pieces = np.load(folder / "pieces.npy", allow_pickle=False) if said["pieces"] else None
+        return cls(
+            ragged, offsets, None if labels is None else np.asarray(labels, np.int64), pieces, Cut(**said["cut"])
+        )
+
+    def pieces_of(self, rows: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The pieces of some rows, and for each piece the place of its row among `rows`; both int64."""
+        rows = np.asarray(rows, np.int64)
+        if self.pieces is None:
+            return rows, np.arange(len(rows))
+        first, last = self.pieces[rows], self.pieces[rows + 1]
+        ranges = [np.arange(start, end) for start, end in zip(first, last, strict=True)]
+        return np.concatenate([np.empty(0, np.int64), *ranges]), np.repeat(np.arange(len(rows)), last - first)
+
+    def padded(self, rows: npt.ArrayLike) -> int:
+        """How many values a batch of these rows holds, padding included."""
+        pieces, _ = self.pieces_of(rows)
+        return len(pieces) * int(self._of_pieces[pieces].max())
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
-        """Cut rows out and pad them to the longest of them, or to `length`.
+        """Cut rows out and pad their pieces to the longest of them, or to `length`.
 
         Args:
             rows: Row numbers, in the order of the batch.
             pad: With what, and on which side.
-            length: A fixed length ``L``; None: the longest row's.
+            length: A fixed length ``L``; None: the longest piece's.
 
         Returns:
-            Column name → int64 ``[B, L]``; ``input_mask`` (1 where there is a value); ``labels`` ``[B]`` if there are.
+            Column name → int64 ``[P, L]``, a line a piece; ``input_mask`` (1 where there is a value); ``labels``
+            ``[B]`` if there are; ``row_of`` ``[P]``, the place of each piece's row, where rows have several.
         """
         rows = np.asarray(rows, np.int64)
-        width = length or int(self.lengths[rows].max())
-        batch = {name: np.full((len(rows), width), pad.values.get(name, 0), np.int64) for name in self.ragged}
-        mask = np.zeros((len(rows), width), np.int64)
-        for place, row in enumerate(rows):
-            start, end = self.offsets[row], self.offsets[row + 1]
+        pieces, row_of = self.pieces_of(rows)
+        width = length or int(self._of_pieces[pieces].max())
+        batch = {name: np.full((len(pieces), width), pad.values.get(name, 0), np.int64) for name in self.ragged}
+        mask = np.zeros((len(pieces), width), np.int64)
+        for place, piece in enumerate(pieces):
+            start, end = self.offsets[piece], self.offsets[piece + 1]
             filled = slice(width - (end - start), width) if pad.left else slice(0, end - start)
             for name, values in self.ragged.items():
                 batch[name][place, filled] = values[start:end]
             mask[place, filled] = 1
         batch["input_mask"] = mask
+        if self.pieces is not None:
+            batch["row_of"] = row_of
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
         return batch
-
-
-Chunk = Mapping[str, Sequence[Sequence[int]]]  # column name → the values of some rows
 
 
 class ColumnWriter:
@@ -116,25 +159,27 @@ class ColumnWriter:
 
     def __init__(self, folder: Path, types: Mapping[str, npt.DTypeLike]) -> None:
         self._folder, self._types = folder, {name: np.dtype(kind) for name, kind in types.items()}
-        self._lengths: list[npt.NDArray[np.int32]] = []
 
     def write(self, chunks: Iterable[Chunk]) -> None:
         """Write all rows."""
+        ends = _Ends()
         with contextlib.ExitStack() as stack:
             files = {name: stack.enter_context(open(self._folder / f"{name}.npy", "w+b")) for name in self._types}
             for name, file in files.items():
                 _write_header(file, self._types[name], 0)
             for chunk in chunks:
                 lengths, flat = _flat(chunk, self._types)
-                self._lengths.append(lengths)
+                ends.add(lengths, chunk)
                 for name, values in flat.items():
                     files[name].write(values.tobytes())
-            offsets = _offsets(self._lengths)
             for name, file in files.items():
                 file.seek(0)
-                _write_header(file, self._types[name], int(offsets[-1]))
-        np.save(self._folder / "offsets.npy", offsets)
-        atomic.write_json(self._folder / "columns.json", {"ragged": list(self._types)})
+                _write_header(file, self._types[name], int(ends.offsets[-1]))
+        np.save(self._folder / "offsets.npy", ends.offsets)
+        if ends.pieces is not None:
+            np.save(self._folder / "pieces.npy", ends.pieces)
+        said = {"ragged": list(self._types), "pieces": ends.pieces is not None, "cut": asdict(ends.cut)}
+        atomic.write_json(self._folder / "columns.json", said)
 
 
 def cached(
@@ -151,10 +196,35 @@ def cached(
 def _flat(
     chunk: Chunk, types: Mapping[str, npt.DTypeLike]
 ) -> tuple[npt.NDArray[np.int32], dict[str, npt.NDArray[Any]]]:
-    lengths = np.fromiter(map(len, next(iter(chunk.values()))), np.int32)
+    lengths = np.fromiter(map(len, next(iter(chunk.values.values()))), np.int32)
     count = int(lengths.sum())
     together = itertools.chain.from_iterable
-    return lengths, {name: np.fromiter(together(rows), types[name], count) for name, rows in chunk.items()}
+    return lengths, {name: np.fromiter(together(rows), types[name], count) for name, rows in chunk.values.items()}
+
+
+class _Ends:
+    """Where pieces and rows end, gathered chunk by chunk."""
+
+    def __init__(self) -> None:
+        self._lengths: list[npt.NDArray[np.int32]] = []
+        self._pieces: list[npt.NDArray[np.int32]] | None = []
+        self.cut = Cut()
+
+    def add(self, lengths: npt.NDArray[np.int32], chunk: Chunk) -> None:
+        self._lengths.append(lengths)
+        self.cut += chunk.cut
+        if chunk.pieces is None:
+            self._pieces = None
+        elif self._pieces is not None:
+            self._pieces.append(np.asarray(chunk.pieces, np.int32))
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        return _offsets(self._lengths)
+
+    @property
+    def pieces(self) -> npt.NDArray[np.int64] | None:
+        return _offsets(self._pieces) if self._pieces else None
 
 
 def _offsets(lengths: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int64]:

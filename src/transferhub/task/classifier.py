@@ -15,7 +15,7 @@ from transferhub.dataset.files import header_of
 from transferhub.engine.config import RunConfig
 from transferhub.errors import ConfigError
 from transferhub.graph import Node, Variable
-from transferhub.graph.heads import FullyConnectedSource
+from transferhub.graph.heads import FullyConnectedSource, MeanOfPiecesSource
 from transferhub.graph.variable import walk_back
 from transferhub.log import logger
 from transferhub.metrics.choices import Metric, chosen, meanings
@@ -42,7 +42,7 @@ class TextClassifierTask(BaseTask):
         feature: The Variable that the head stands on; None: the module's ``pooled_output``.
         hidden_units: Sizes of hidden layers between feature and output. None: where the feature is the module's own,
             the architecture's own head, so that the best model opens with ``AutoModelForSequenceClassification``.
-        dataset: A data set, or a csv or tsv file with a header; None: the reader's.
+        dataset: A data set, or what `hub.dataset.load` takes: a file, a folder, a DataFrame …; None: the reader's.
         feed_list: Names of the inputs; None: the reader's own.
         data_reader: None: a `ClassifyReader` over the module's tokenizer.
         startup_program: Accepted for scripts of 1.x.
@@ -58,6 +58,8 @@ class TextClassifierTask(BaseTask):
         label_smoothing: The part of a label that is spread over all classes, from 0 to below 1; not with ``focal``.
         module: A module or its name.
         max_seq_len: Tokens a text may have, where the task makes its own reader. None: 128.
+        long_text: Likewise, what becomes of longer ones: ``truncate``, ``head_tail`` or ``window``, as for
+            `ClassifyReader`.
         labels: Label names in the order of their ids; None: the data set's.
 
     Raises:
@@ -71,7 +73,7 @@ class TextClassifierTask(BaseTask):
         num_classes: int | Variable | None = None,
         feature: Variable | int | None = None,
         hidden_units: Sequence[int] | None = None,
-        dataset: BaseDataset | str | Path | None = None,
+        dataset: Any = None,
         feed_list: Sequence[str] | None = None,
         data_reader: ClassifyReader | None = None,
         startup_program: Any = None,
@@ -80,6 +82,7 @@ class TextClassifierTask(BaseTask):
         *,
         module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
+        long_text: str = "truncate",
         labels: Sequence[str] | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         loss: str = "cross_entropy",
@@ -94,11 +97,10 @@ class TextClassifierTask(BaseTask):
                 feed_list, data_reader, hidden_units, dataset = third, fourth, None, None
         if isinstance(module, str | Path):
             module = Module(name=str(module))
-        if isinstance(dataset, str | Path):
+        if module is not None and not isinstance(module, Module):
+            raise ConfigError(f"module={module!r:.60}", expected="a module of transferhub, or its name or path")
+        if dataset is not None and not isinstance(dataset, BaseDataset):
             dataset = load(dataset)
-        for name, given, kind in (("module", module, Module), ("dataset", dataset, BaseDataset)):
-            if given is not None and not isinstance(given, kind):
-                raise ConfigError(f"{name}={given!r:.60}", expected=f"a {name} of transferhub, or its name or path")
         if feature is None:
             feature = _own_feature(module, max_seq_len)
         if not isinstance(feature, Variable) or len(feature.shape) != 2:
@@ -113,6 +115,7 @@ class TextClassifierTask(BaseTask):
                 max_seq_len=length,
                 sp_model_path=encoder.get_spm_path(),
                 word_dict_path=encoder.get_word_dict_path(),
+                long_text=long_text,
             )
             config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
         _refuse_too_long(feature, data_reader)
@@ -158,7 +161,12 @@ class TextClassifierTask(BaseTask):
         else:
             width = feature.shape[-1]
             node = Node(FullyConnectedSource(width, self.num_classes, self.hidden_units or ()), {"feature": feature})
-        return [Variable("logits", (-1, self.num_classes), "float32", node, "logits")]
+        logits = Variable("logits", (-1, self.num_classes), "float32", node, "logits")
+        if self.reader.long_text != "window":
+            return [logits]
+        pieces = Variable("logits_of_pieces", logits.shape, logits.dtype, node, "logits")
+        inputs = {"logits": pieces, "row_of": Variable("row_of", (-1,), "int64")}
+        return [Variable("logits", logits.shape, logits.dtype, Node(MeanOfPiecesSource(), inputs), "logits")]
 
     @property
     def has_architecture_head(self) -> bool:
@@ -224,6 +232,7 @@ class TextClassifierTask(BaseTask):
             hidden_units=description["hidden_units"],
             metrics_choices=names or "default",
             max_seq_len=description["max_seq_len"],
+            long_text=description["long_text"],
         )
         task._columns, task._pairs = dict(description["columns"]), description["pairs"]
         return task

@@ -124,11 +124,11 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
 def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dict[str, TokenCount]:
     """Of each split, with the batches that it is cut into: for training those of the first epoch."""
     size, longest = task.config.batch_size, task.reader.max_seq_len
-    train = splits.train.lengths
-    counts = {"train": count(train, epoch_batches(train, size, task.config.seed, 0), longest)}
+    train = splits.train
+    counts = {"train": count(train, epoch_batches(train.lengths, size, task.config.seed, 0), longest)}
     for name, columns in (("dev", splits.dev), ("test", test)):
         if columns is not None:
-            counts[name] = count(columns.lengths, ordered_batches(columns.lengths, size), longest)
+            counts[name] = count(columns, ordered_batches(columns.lengths, size), longest)
     return counts
 
 

@@ -35,6 +35,8 @@ class RunConfig:
         overwrite: Remove the run in `checkpoint_dir` first.
         early_stopping: End the run after so many evaluations in a row without a better first metric on dev. The
             learning rate follows the plan for all epochs until then. None: train to the end.
+        cache_features: Whether what a frozen part computes is kept on disk and not computed again. None: where it is
+            frozen for an epoch at least and there is room; True: however short; False: never.
 
     Raises:
         ConfigError: A value out of range; all faults in one message.
@@ -55,6 +57,7 @@ class RunConfig:
     precision: str = "auto"
     overwrite: bool = False
     early_stopping: int | None = None
+    cache_features: bool | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -73,6 +76,9 @@ class RunConfig:
         given: object = self.strategy
         if given is not None and not isinstance(given, Strategy):
             faults.append(f"strategy={given!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")
+        chosen: object = self.cache_features
+        if chosen is not None and not isinstance(chosen, bool):
+            faults.append(f"cache_features={chosen!r}: expected None, True or False")
         if faults:
             raise ConfigError("RunConfig: " + "; ".join(faults))
         if self.strategy is None:
@@ -94,9 +100,9 @@ class RunConfig:
 
     def settings(self) -> dict[str, Any]:
         """What determines the outcome: intervals and places do not, unless evaluations decide where the run ends."""
-        ends: dict[str, int] = {}
+        ends: dict[str, Any] = {} if self.cache_features is None else {"cache_features": self.cache_features}
         if self.early_stopping is not None:
-            ends = {"early_stopping": int(self.early_stopping), "eval_interval": int(self.eval_interval)}
+            ends |= {"early_stopping": int(self.early_stopping), "eval_interval": int(self.eval_interval)}
         return {
             "num_epoch": int(self.num_epoch),
             "batch_size": int(self.batch_size),

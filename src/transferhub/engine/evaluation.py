@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,18 @@ from transferhub.engine.run_state import RunState
 from transferhub.reader import Columns, Padding
 
 
+class SettledColumns(Columns):
+    """Columns beside which values of Variables are kept, so that a network need not compute them."""
+
+    def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:
+        """Name → value for these rows, to go with their `batch`; empty where nothing is kept after all."""
+        raise NotImplementedError
+
+
 def tensors(columns: Columns, rows: npt.NDArray[np.int64], pad: Padding, device: str) -> dict[str, Tensor]:
-    """A batch on its device: int64 ``[B, L]`` columns, the mask, the labels."""
-    batch = columns.batch(rows, pad)
-    return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
+    """A batch on its device: int64 ``[B, L]`` columns, the mask, the labels; and what is settled of it."""
+    batch = {name: torch.from_numpy(values).to(device) for name, values in columns.batch(rows, pad).items()}
+    return batch | columns.settled(rows, batch) if isinstance(columns, SettledColumns) else batch
 
 
 def stream(

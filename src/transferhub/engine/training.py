@@ -25,6 +25,7 @@ from transferhub.engine.batches import epoch_batches, steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
+from transferhub.engine.frozen import FrozenFeatures
 from transferhub.engine.memory import is_out_of_memory, parts_within, release
 from transferhub.engine.objective import Objective
 from transferhub.engine.precision import Working
@@ -132,6 +133,10 @@ class Training:
         self._stage: tuple[bool, ...] = ()  # which groups move; () before the first step
         self._precision = precision
         self._unseen = False
+        self.features = FrozenFeatures(
+            network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features
+        )
+        self._train: Columns = splits.train  # with features while they last
         self._meter = objective.meter()
         self._batches: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
         self._saved_at = time.monotonic()
@@ -233,8 +238,8 @@ class Training:
 
     def evaluate_dev(self) -> RunState:
         """Evaluate the current weights on dev, in fp32, and keep them if they are the best so far."""
-        dev = self.splits.dev
-        assert dev is not None
+        assert self.splits.dev is not None
+        dev = self.features.of(self.splits.dev, max(0, self.progress.step - 1))
         self.events.fire("eval_start")
         logger.info("Evaluation on dev dataset start")
         state = evaluate(self.network, self.objective, dev, self.splits.pad, self.config.batch_size, self.device)
@@ -311,6 +316,8 @@ class Training:
             names = [group.name for group, moves in zip(self.plan.groups, stage, strict=True) if not moves]
             logger.info("From step %d on more of the network moves; still frozen: %s", step + 1, names or "nothing")
         self._stage = stage
+        dtype = torch.bfloat16 if self._precision == "bf16" else torch.float32
+        self._train = self.features.of(self.splits.train, step, dtype)
         self._unseen = True
 
     def _say_without_gradient(self) -> None:
@@ -365,7 +372,7 @@ class Training:
         kernels.masks.reseed(seed, "dropout", step)
         seen = []
         for number, part in enumerate(parts):
-            batch = tensors(self.splits.train, part, self.splits.pad, self.device)
+            batch = tensors(self._train, part, self.splits.pad, self.device)
             outputs = self._working.network(batch)
             losses = self.objective.losses(outputs, batch)
             loss = float(losses.detach().sum())

@@ -1,7 +1,7 @@
 """A network as named outputs: Variables, the nodes that compute them, and the module that runs them."""
 
-from transferhub.graph.network import Network, Parameter
+from transferhub.graph.network import Network, Parameter, Settled
 from transferhub.graph.randomness import derive, seeded
 from transferhub.graph.variable import Node, Program, Source, Variable
 
-__all__ = ["Network", "Node", "Parameter", "Program", "Source", "Variable", "derive", "seeded"]
+__all__ = ["Network", "Node", "Parameter", "Program", "Settled", "Source", "Variable", "derive", "seeded"]

@@ -1,7 +1,8 @@
 """One plain ``nn.Module`` from the Variables that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -27,11 +28,29 @@ class Parameter:
     trainable: bool
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A Variable at which a network can be cut, because nothing below it moves.
+
+    Args:
+        name: The Variable's.
+        place: Of the part that computes it, in ``Network.parts``.
+        output: Its key among the part's outputs.
+        arguments: The part's arguments → names of Variables.
+    """
+
+    name: str
+    place: int
+    output: str
+    arguments: Mapping[str, str]
+
+
 class Network(nn.Module):
     """Runs the nodes that `outputs` need, in order, and nothing else.
 
     ``forward`` takes a dictionary input name → Tensor and returns a dictionary output name → Tensor. Inputs that are
-    not given are left to the node that would take them (a transformer makes its own positions).
+    not given are left to the node that would take them (a transformer makes its own positions). Where the value of a
+    Variable further up is given too, what would compute it does not run.
 
     Args:
         outputs: The Variables to compute.
@@ -63,12 +82,45 @@ class Network(nn.Module):
 
     def forward(self, feeds: dict[str, Tensor]) -> dict[str, Tensor]:
         """Compute the outputs from the inputs, both by name."""
-        values: dict[str, Tensor] = dict(feeds)
-        for place, arguments, produced in self._plan:
+        return self.compute(feeds, self._outputs)
+
+    def compute(self, feeds: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        """Compute the Variables `names`; `feeds` are values of inputs and of any other Variables."""
+        values, names = dict(feeds), list(names)
+        for place, arguments, produced in self._needed(names, values):
             given = {argument: values[name] for argument, name in arguments.items() if name in values}
             made = self.parts[place](**given)
-            values.update({name: made[output] for output, name in produced.items()})
-        return {name: values[name] for name in self._outputs}
+            values.update({name: made[output] for output, name in produced.items() if name not in values})
+        return {name: values[name] for name in names}
+
+    def _needed(self, names: Iterable[str], given: Collection[str]) -> list[tuple[int, dict[str, str], dict[str, str]]]:
+        """What has to run for the Variables `names`, in order."""
+        wanted, needed = {name for name in names if name not in given}, []
+        for place, arguments, produced in reversed(self._plan):
+            if wanted.intersection(produced.values()):
+                needed.append((place, arguments, produced))
+                wanted.update(name for name in arguments.values() if name not in given)
+        return needed[::-1]
+
+    def places_of(self, names: Iterable[str]) -> set[int]:
+        """Places of the parts that have to run for the Variables `names`."""
+        return {place for place, _, _ in self._needed(names, ())}
+
+    def split(self, still: Collection[int]) -> list[Settled]:
+        """The Variables that are computed from inputs by parts in `still` alone, and read by others or given out.
+
+        Args:
+            still: Places of parts that do not move.
+        """
+        settled: dict[str, Settled] = {}
+        produced_by_any = {name for _, _, produced in self._plan for name in produced.values()}
+        read = set(self._outputs)
+        for place, arguments, produced in self._plan:
+            if place in still and all(name in settled or name not in produced_by_any for name in arguments.values()):
+                settled.update({name: Settled(name, place, key, arguments) for key, name in produced.items()})
+            else:
+                read.update(arguments.values())
+        return [each for name, each in settled.items() if name in read]
 
     def train(self, mode: bool = True) -> "Network":
         """Set training mode; what is frozen whole stays in eval mode (no dropout, statistics still)."""

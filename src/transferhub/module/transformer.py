@@ -4,8 +4,9 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
+from transferhub.graph.forms import Form
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
 
@@ -230,6 +232,36 @@ class Encoder(nn.Module):
         self._takes_segments = "token_type_ids" in takes and getattr(config, "type_vocab_size", 2) > 1
         # Left-to-right permutations (XLNet) gather a text in its last token.
         self._gathers_at = -1 if getattr(config, "summary_type", "first") == "last" else 0
+
+    def forms(self, output: str, example: Any) -> list[Form]:
+        """What may be kept of ``everything``: pooled, the first token, the last one, or all tokens; the smallest first.
+
+        What a form leaves out is not a number when it is made again, so that whoever reads it notices.
+        """
+        if not isinstance(example, Computed) or "last_hidden_state" not in example.outputs:
+            return []
+        pooled = ["pooler_output"] if "pooler_output" in example.outputs else []
+
+        def form(name: str, keep: Callable[[Any], Tensor], shown: Callable[[Tensor], dict[str, Tensor]]) -> Form:
+            def rebuild(kept: Tensor, arguments: Mapping[str, Tensor]) -> Computed:
+                nothing = kept.new_full((1, 1), math.nan).expand(len(kept), kept.shape[-1])
+                values = {"last_hidden_state": nothing[:, None], **dict.fromkeys(pooled, nothing), **shown(kept)}
+                return Computed(type(example.outputs)(**values), arguments["input_ids"], arguments.get("input_mask"))
+
+            return Form(name, lambda value: keep(value.outputs), rebuild)
+
+        def as_sequence(kept: Tensor) -> dict[str, Tensor]:
+            return {"last_hidden_state": kept if kept.dim() == 3 else kept[:, None]}
+
+        return [
+            *(
+                form(name, lambda outputs: outputs.pooler_output, lambda kept: {"pooler_output": kept})
+                for name in pooled
+            ),
+            form("first token", lambda outputs: outputs.last_hidden_state[:, 0], as_sequence),
+            form("last token", lambda outputs: outputs.last_hidden_state[:, -1], as_sequence),
+            form("all tokens", lambda outputs: outputs.last_hidden_state, as_sequence),
+        ]
 
     def drop_pooler(self) -> None:
         """Do without the pooler, where there is one."""

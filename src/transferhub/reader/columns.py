@@ -1,6 +1,8 @@
 """Columns: the rows of a split as ragged arrays of numbers, memory-mapped, ready to be cut into batches."""
 
 import contextlib
+import functools
+import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,6 +105,16 @@ class Columns:
         return cls(
             ragged, offsets, None if labels is None else np.asarray(labels, np.int64), pieces, Cut(**said["cut"])
         )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The sha256 of the values and where rows and pieces end; labels are not in it."""
+        digest = hashlib.sha256()
+        for name, values in {**self.ragged, "offsets": self.offsets, "pieces": self.pieces}.items():
+            digest.update(f"{name} {None if values is None else values.dtype}\n".encode())
+            if values is not None and len(values):
+                digest.update(memoryview(values))  # type: ignore[arg-type]
+        return digest.hexdigest()
 
     def pieces_of(self, rows: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The pieces of some rows, and for each piece the place of its row among `rows`; both int64."""

@@ -11,6 +11,7 @@ import torch
 
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import fingerprint, where
+from transferhub.engine import checkpoint
 from transferhub.engine.batches import epoch_batches, ordered_batches
 from transferhub.engine.evaluation import Collected, evaluate, tensors
 from transferhub.engine.events import Events
@@ -117,6 +118,10 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
     task.training = Training(
         network, task, splits, plan, config, folder.record["precision"], task.events, folder.path, save_best
     )
+    if "cached_features" not in folder.record:
+        started = checkpoint.latest_whole(folder.path) is not None  # by a version that kept none
+        folder.save(cached_features=not started and task.training.features.decide([splits.train, splits.dev]))
+    task.training.features.use(folder.record["cached_features"])
     task.events.fire("build_env_end")
     return task.training
 

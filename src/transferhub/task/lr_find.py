@@ -124,7 +124,12 @@ def find_rate(task: "BaseTask", low: float = 1e-7, high: float = 1.0, steps: int
     plan = strategy.plan(network.described_parameters(), Steps(steps, 1))
     epochs = -(-steps // in_epoch)
     config = dataclasses.replace(
-        config, num_epoch=epochs, eval_interval=NEVER, save_ckpt_interval=NEVER, log_interval=NEVER
+        config,
+        num_epoch=epochs,
+        eval_interval=NEVER,
+        save_ckpt_interval=NEVER,
+        log_interval=NEVER,
+        cache_features=False,
     )
     rates: list[float] = []
     losses: list[float] = []

@@ -1,0 +1,188 @@
+"""What of a network is settled: which parts, until which step, what of their values is read, and what they depend on."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from transferhub.engine import kernels
+from transferhub.engine.evaluation import tensors
+from transferhub.graph import Network, Settled, seeded
+from transferhub.graph.forms import Form, forms_of
+from transferhub.reader import Columns, Padding
+from transferhub.strategy import Plan
+
+NEVER = 1 << 62
+PROBE = 4  # rows
+SAME = 1e-5  # of the largest value, or absolute
+PLAIN = (str, int, float, bool, type(None))
+UNSAID = ("training", "name_or_path", "_name_or_path")  # what outputs do not depend on
+
+
+def frozen_until(network: Network, plan: Plan) -> dict[int, int]:
+    """Place of each part with weights → the first step at which one of them moves; `NEVER` if none does.
+
+    Parts without weights are left out: nothing tells whether they draw random numbers.
+    """
+    starts = {name: group.starts for group in plan.groups for name in group.parameters}
+    first: dict[int, int] = {}
+    for place, part in enumerate(network.parts):
+        steps = [starts.get(f"parts.{place}.{name}", NEVER) for name, _ in part.named_parameters()]
+        if steps:
+            first[place] = min(steps)
+    return first
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of one settled Variable.
+
+    Args:
+        settled: The Variable.
+        form: What of it.
+        shape: Of what is kept for a token, or for a whole piece.
+        by_token: Whether there is one for each token.
+    """
+
+    settled: Settled
+    form: Form
+    shape: tuple[int, ...]
+    by_token: bool
+
+    def rebuild(self, kept: Tensor, batch: Mapping[str, Tensor]) -> Any:
+        """The Variable's value, from what was kept of a batch's rows: ``[P, *shape]`` or ``[P, L, *shape]``."""
+        arguments = {key: batch[name] for key, name in self.settled.arguments.items() if name in batch}
+        return self.form.rebuild(kept, arguments)
+
+    def bytes_of(self, columns: Columns) -> int:
+        """How much is kept of a split, as float32."""
+        count = columns.offsets[-1] if self.by_token else len(columns.offsets) - 1
+        return 4 * int(count) * int(np.prod(self.shape, dtype=np.int64))
+
+
+def what_is_read(
+    network: Network, cut: Sequence[Settled], columns: Columns, pad: Padding, device: str, *, tried: bool = True
+) -> list[Kept] | None:
+    """The smallest forms of the settled Variables with which the rest of the network computes the same; None: none.
+
+    Tried on a few rows with random weights in the rest, so that the answer does not depend on how far it is trained,
+    nor on a layer that starts at zero.
+
+    Args:
+        network: fp32.
+        cut: What `Network.split` gave.
+        columns: Rows to try on.
+        pad: As they are padded.
+        device: Of the network.
+        tried: False: the first form of each, untried, because what reads them is not in the network.
+    """
+    batch = tensors(columns, _of_all_lengths(columns), pad, device)
+    settled = network.places_of(each.name for each in cut)
+    mode = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            values = network.compute(batch, [each.name for each in cut])
+            trial = _with_random_rest(network, settled) if tried else network
+            found = []
+            for each in cut:
+                kept = _smallest(trial, each, values, batch, tried)
+                if kept is None:
+                    return None
+                found.append(kept)
+    finally:
+        network.train(mode)
+    return found
+
+
+def _smallest(
+    trial: Network, settled: Settled, values: dict[str, Any], batch: dict[str, Tensor], tried: bool
+) -> Kept | None:
+    mask, value = batch["input_mask"], values[settled.name]
+    expected = trial(batch | values) if tried else {}
+    for form in forms_of(trial.parts[settled.place], settled.output, value):
+        tensor = form.keep(value)
+        if not tensor.is_floating_point() or tensor.dim() < 2 or len(tensor) != len(mask):
+            continue
+        by_token = tensor.dim() >= 3 and tensor.shape[1] == mask.shape[1]
+        kept = Kept(settled, form, tuple(tensor.shape[1 + by_token :]), by_token)
+        if not tried:
+            return kept
+        if by_token:  # what stands in the places of padding is not kept
+            tensor = tensor * mask.view(*mask.shape, *[1] * (tensor.dim() - 2)).to(tensor.dtype)
+        try:
+            outputs = trial(batch | values | {settled.name: kept.rebuild(tensor, batch)})
+        except Exception:  # a head that misses what was left out fails in a way of its own: not this form
+            continue
+        if all(_same(outputs[name], wanted) for name, wanted in expected.items()):
+            return kept
+    return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor) or one.shape != other.shape:
+        return False
+    return bool((one - other).abs().max() <= SAME * max(1.0, float(other.abs().max())))
+
+
+def _of_all_lengths(columns: Columns) -> npt.NDArray[np.int64]:
+    order = np.argsort(columns.lengths, kind="stable")
+    return order[np.unique(np.linspace(0, len(order) - 1, PROBE).astype(np.int64))]
+
+
+def _with_random_rest(network: Network, settled: Collection[int]) -> Network:
+    """The network with other weights in its unsettled parts; the settled ones are shared."""
+    trial = copy.copy(network)
+    trial.__dict__["_modules"] = dict(network._modules)
+    parts = [part if place in settled else copy.deepcopy(part) for place, part in enumerate(network.parts)]
+    trial.parts = nn.ModuleList(parts)
+    with seeded(0, "settled"):
+        for place, part in enumerate(parts):
+            for parameter in part.parameters() if place not in settled else ():
+                parameter.copy_(torch.randn(parameter.shape) * 0.1)
+    return trial
+
+
+def describe(network: Network, cut: Sequence[Settled], device: str) -> str:
+    """A digest of all that settled values depend on beside the rows: weights, architecture, versions, machine.
+
+    Threads and the processor's instructions are in it because they decide the last bits.
+    """
+    import transformers
+
+    settled = network.places_of(each.name for each in cut)
+    machine = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    digest = hashlib.sha256()
+    about = [torch.__version__, transformers.__version__, machine, torch.get_num_threads(), kernels.ATTENTION]
+    digest.update(json.dumps([about, [[each.name, dict(each.arguments)] for each in cut]]).encode())
+    for place in sorted(settled):
+        part = network.parts[place]
+        digest.update("\n".join(_architecture(part)).encode())
+        for name, value in [*part.named_parameters(), *part.named_buffers()]:
+            array = value.detach().cpu().contiguous()
+            digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
+            digest.update(array.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _architecture(part: nn.Module) -> Iterator[str]:
+    """A line for each module: its class and its plain attributes, and a configuration where it has one."""
+    for name, module in part.named_modules():
+        kind = type(module)
+        plain = {key: value for key, value in vars(module).items() if _is_plain(value) and key not in UNSAID}
+        yield f"{name}: {kind.__module__}.{kind.__qualname__} {json.dumps(plain, sort_keys=True, default=str)}"
+        config = getattr(module, "config", None)
+        if hasattr(config, "to_dict"):
+            said = {key: value for key, value in config.to_dict().items() if key not in UNSAID}
+            yield json.dumps(said, sort_keys=True, default=str)
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, PLAIN) or (isinstance(value, tuple | list) and all(isinstance(v, PLAIN) for v in value))

@@ -6,6 +6,7 @@ Environment:
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -69,6 +70,63 @@ def cap() -> int:
     return int(min(gigabytes, 1e6) * 1e9)
 
 
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One entry on disk.
+
+    Args:
+        kind: One of `KINDS`.
+        folder: Where it is.
+        bytes: How much it takes.
+        used: When it was used last, in seconds since 1970.
+    """
+
+    kind: str
+    folder: Path
+    bytes: int
+    used: float
+
+    @property
+    def used_at(self) -> str:
+        """When it was used last, for people."""
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.used))
+
+
+def entries(kind: str | None = None) -> list[Entry]:
+    """What is kept, of one kind or of all; what was used last comes first in each kind.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    found = []
+    for name in _chosen(kind):
+        for folder in (paths.cache() / name).glob("[!.]*"):
+            try:
+                size, used = sum(file.stat().st_size for file in folder.glob("*")), folder.stat().st_mtime
+            except OSError:  # another process removes it
+                continue
+            found.append(Entry(name, folder, size, used))
+    return sorted(found, key=lambda entry: (KINDS.index(entry.kind), -entry.used))
+
+
+def clear(kind: str | None = None) -> int:
+    """Remove the entries of one kind or of all, and return their bytes; what a process has mapped stays readable to it.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    found = entries(kind)
+    for name in _chosen(kind):
+        shutil.rmtree(paths.cache() / name, ignore_errors=True)
+    return sum(entry.bytes for entry in found)
+
+
+def _chosen(kind: str | None) -> tuple[str, ...]:
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"the cache has no {kind!r}", expected=f"one of {', '.join(KINDS)}")
+    return KINDS if kind is None else (kind,)
+
+
 def _is_whole(folder: Path) -> bool:
     try:
         files = json.loads((folder / atomic.MANIFEST).read_text(encoding="utf-8"))["files"]
@@ -78,26 +136,20 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _trim() -> None:
-    limit, now = cap(), time.time()
-    entries: list[tuple[float, int, Path]] = []
+    limit, found = cap(), entries()
     for kind in KINDS:
-        for folder in (paths.cache() / kind).glob("*"):
-            try:
-                used, size = folder.stat().st_mtime, sum(file.stat().st_size for file in folder.glob("*"))
-            except OSError:  # another process removes it
-                continue
-            if not folder.name.startswith("."):
-                entries.append((used, size, folder))
-            elif now - used > DAY:  # a process that was killed left it half-written
-                shutil.rmtree(folder, ignore_errors=True)
-    total = sum(size for _, size, _ in entries)
+        for part in (paths.cache() / kind).glob(".*"):
+            with contextlib.suppress(OSError):  # another process removes it
+                if time.time() - part.stat().st_mtime > DAY:  # a process that was killed left it half-written
+                    shutil.rmtree(part, ignore_errors=True)
+    total = sum(entry.bytes for entry in found)
     removed: list[int] = []
-    for _, size, folder in sorted(entries):
+    for entry in sorted(found, key=lambda entry: entry.used):
         if total - sum(removed) <= limit:
             break
-        if folder not in _used:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(size)
+        if entry.folder not in _used:
+            shutil.rmtree(entry.folder, ignore_errors=True)
+            removed.append(entry.bytes)
     if removed:
         logger.info(
             "Cache: %d entries not used for longest were removed (%.2f GB), to stay under %.4g GB "

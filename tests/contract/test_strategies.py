@@ -136,7 +136,7 @@ class Objective:
         return nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
 
     def meter(self):
-        return ClassMeter(2, ["acc"])
+        return ClassMeter(2, {"acc": None})
 
 
 class Crash(BaseException):

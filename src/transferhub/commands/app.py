@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import evaluate, finetune, lr_find, modules, predict
+from transferhub.commands import cache, evaluate, finetune, lr_find, modules, predict
 
 app = typer.Typer(
     name="hub",
@@ -26,6 +26,7 @@ for name, command in (
     ("search", modules.search),
     ("show", modules.show),
     ("clear", modules.clear),
+    ("cache", cache.cache),
     ("version", modules.version),
 ):
     app.command(name)(command)

@@ -182,9 +182,7 @@ class Features:
     def _whole(self) -> bool:
         if not self._said_gone and any(file.gone for file in self._files):
             self._said_gone = True
-            logger.warning(
-                "Features were removed from the cache; this run goes on with them, a later one computes them"
-            )
+            logger.warning("Features were removed from the cache; this run still has them, a later one computes them")
         return all(file.unchanged for file in self._files)
 
     def _padded(self, values: Values, pieces: npt.NDArray[np.int64], width: int) -> Values:

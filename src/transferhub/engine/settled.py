@@ -1,4 +1,4 @@
-"""What of a network is settled: which parts, until which step, what of their values is read, and what they depend on."""
+"""What of a network is settled: which parts and until when, what of their values is read, what they depend on."""
 
 import copy
 import hashlib
@@ -168,7 +168,7 @@ def describe(network: Network, cut: Sequence[Settled], device: str) -> str:
         for name, value in [*part.named_parameters(), *part.named_buffers()]:
             array = value.detach().cpu().contiguous()
             digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
-            digest.update(array.reshape(-1).view(torch.uint8).numpy())
+            digest.update(array.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
     return digest.hexdigest()
 
 
@@ -178,7 +178,7 @@ def _architecture(part: nn.Module) -> Iterator[str]:
         kind = type(module)
         plain = {key: value for key, value in vars(module).items() if _is_plain(value) and key not in UNSAID}
         yield f"{name}: {kind.__module__}.{kind.__qualname__} {json.dumps(plain, sort_keys=True, default=str)}"
-        config = getattr(module, "config", None)
+        config: Any = getattr(module, "config", None)
         if hasattr(config, "to_dict"):
             said = {key: value for key, value in config.to_dict().items() if key not in UNSAID}
             yield json.dumps(said, sort_keys=True, default=str)

@@ -3,10 +3,11 @@
 import contextlib
 import functools
 import hashlib
+import importlib
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,37 @@ class TransformerModule(Module):
             if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS):
                 digest.update(f"{path.name}\0{atomic.sha256(path)}\0".encode())
         return digest.hexdigest()
+
+    def features(
+        self,
+        texts: Sequence[Any],
+        max_seq_len: int | None = None,
+        output: str = "sequence_output",
+        batch_size: int = 32,
+    ) -> Any:
+        """What the frozen encoder computes of texts, for a network of one's own to stand on.
+
+        Texts of similar length are computed together, in fp32 and without dropout. The result is kept in the disk cache
+        and memory-mapped: the same texts again, in another epoch, run or process, cost no forward pass.
+
+        Args:
+            texts: Texts, or pairs as ``(text_a, text_b)``.
+            max_seq_len: Tokens a text may have, special ones included; longer ones are cut. None: `usual_length`.
+            output: ``sequence_output``, a vector a token, or ``pooled_output``, one a text.
+            batch_size: Texts computed together.
+
+        Returns:
+            float32, in the texts' order: a list of ``[L, H]`` without padding, special tokens included; or ``[N, H]``.
+            Writing to it changes nothing on disk.
+
+        Raises:
+            ConfigError: `max_seq_len`, `output` or `batch_size` out of range.
+            DataError: Something that is neither a text nor a pair, or both mixed.
+        """
+        # What computes and keeps stands further down the house, so it is opened by name, as families are.
+        return importlib.import_module("transferhub.engine.text_features").text_features(
+            self, texts, max_seq_len, output, batch_size
+        )
 
     def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:
         """Describe the encoder as a graph; weights are read when a task is built.

@@ -194,6 +194,21 @@ def test_a_head_that_reads_padding_is_left_alone(tiny):
     assert what_is_read(network, network.split([0]), columns, reader.pad, "cpu") is None
 
 
+def test_where_each_row_has_one_size_padding_may_be_read(tiny, home, monkeypatch):
+    network, reader, columns = sequence_network(tiny, ReadsPadding)
+    batch = type(columns).batch
+    monkeypatch.setattr(type(columns), "batch", lambda self, rows, pad, length=16: batch(self, rows, pad, length))
+    (kept,) = what_is_read(network, network.split([0]), columns, reader.pad, "cpu")
+    assert (kept.shape, kept.by_token) == ((16, 32), False)
+    features = Features(network, [kept], columns, reader.pad, "cpu", "digest")
+    assert features.open()
+    there = FeatureColumns(columns, features, torch.float32)
+    for plain, read in zip(
+        stream(network, columns, reader.pad, 5, "cpu"), stream(network, there, reader.pad, 5, "cpu"), strict=True
+    ):
+        torch.testing.assert_close(read[2]["logits"], plain[2]["logits"], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("wiped", ["before", "between", "both", "never"])
 def test_a_run_ends_with_the_same_bits_whether_its_cache_is_there_or_not(wiped, precision, frozen_task, in_tmp, home):

@@ -30,6 +30,8 @@ BATCH = 32
 SAMPLE = 4  # rows that are compared with what the network computes
 SPARE = 64 << 20  # bytes of the disk that are left free
 Values = npt.NDArray[np.float32]
+# Folders of which this process has compared every byte → sizes and times of their files then.
+_compared: dict[Path, list[tuple[str, int, int]]] = {}
 
 
 class Features:
@@ -81,11 +83,12 @@ class Features:
     def open(self) -> bool:
         """Map the values, computing them first if they are not there or damaged; False where there is no room.
 
-        Every byte is compared with the digest that was written with it, and a few rows with what the network computes
-        now: code that changed is not seen in weights.
+        Every byte is compared with the digest that was written with it, once by a process; and a few rows with what the
+        network computes now: code that changed is not seen in weights.
         """
         folder = self.folder
-        if folder.exists() and (fault := atomic.damage(folder)) is not None:
+        compared = _compared.get(folder) == _stamp(folder)
+        if not compared and folder.exists() and (fault := atomic.damage(folder)) is not None:
             logger.warning("Features in the cache are damaged (%s): they are computed again", fault)
             shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists() and (why := no_room(self.bytes)):
@@ -102,6 +105,8 @@ class Features:
         except (HubError, OSError) as error:
             logger.warning("Features of %d rows are not kept: %s", len(self._columns), str(error).partition("\n")[0])
             self._files = []
+        else:
+            _compared[folder] = _stamp(folder)
         return bool(self._files)
 
     def read(self, rows: npt.NDArray[np.int64], width: int) -> list[Values] | None:
@@ -268,6 +273,13 @@ class _Mapped:
     @property
     def gone(self) -> bool:
         return os.fstat(self._descriptor).st_nlink == 0
+
+
+def _stamp(folder: Path) -> list[tuple[str, int, int]]:
+    try:
+        return [(each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in sorted(folder.iterdir())]
+    except OSError:
+        return []
 
 
 def _state(descriptor: int) -> tuple[int, int]:

@@ -84,6 +84,8 @@ def what_is_read(
         tried: False: the first form of each, untried, because what reads them is not in the network.
     """
     batch = tensors(columns, _of_all_lengths(columns), pad, device)
+    shortest = columns.batch([int(np.argmin(columns.lengths))], pad)["input_mask"]
+    fixed = shortest.shape[1] == batch["input_mask"].shape[1]
     settled = network.places_of(each.name for each in cut)
     mode = network.training
     network.eval()
@@ -93,7 +95,7 @@ def what_is_read(
             trial = _with_random_rest(network, settled) if tried else network
             found = []
             for each in cut:
-                kept = _smallest(trial, each, values, batch, tried)
+                kept = _smallest(trial, each, values, batch, fixed, tried)
                 if kept is None:
                     return None
                 found.append(kept)
@@ -103,27 +105,38 @@ def what_is_read(
 
 
 def _smallest(
-    trial: Network, settled: Settled, values: dict[str, Any], batch: dict[str, Tensor], tried: bool
+    trial: Network, settled: Settled, values: dict[str, Any], batch: dict[str, Tensor], fixed: bool, tried: bool
 ) -> Kept | None:
-    mask, value = batch["input_mask"], values[settled.name]
+    value = values[settled.name]
     expected = trial(batch | values) if tried else {}
     for form in forms_of(trial.parts[settled.place], settled.output, value):
         tensor = form.keep(value)
-        if not tensor.is_floating_point() or tensor.dim() < 2 or len(tensor) != len(mask):
-            continue
-        by_token = tensor.dim() >= 3 and tensor.shape[1] == mask.shape[1]
-        kept = Kept(settled, form, tuple(tensor.shape[1 + by_token :]), by_token)
-        if not tried:
-            return kept
-        if by_token:  # what stands in the places of padding is not kept
-            tensor = tensor * mask.view(*mask.shape, *[1] * (tensor.dim() - 2)).to(tensor.dtype)
-        try:
-            outputs = trial(batch | values | {settled.name: kept.rebuild(tensor, batch)})
-        except Exception:  # a head that misses what was left out fails in a way of its own: not this form
-            continue
-        if all(_same(outputs[name], wanted) for name, wanted in expected.items()):
-            return kept
+        for kept in _ways(settled, form, tensor, batch["input_mask"], fixed):
+            if not tried:
+                return kept
+            shown = _without_padding(tensor, batch["input_mask"]) if kept.by_token else tensor
+            try:
+                outputs = trial(batch | values | {settled.name: kept.rebuild(shown, batch)})
+            except Exception:  # a head that misses what was left out fails in a way of its own: not this form
+                continue
+            if all(_same(outputs[name], wanted) for name, wanted in expected.items()):
+                return kept
     return None
+
+
+def _ways(settled: Settled, form: Form, tensor: Tensor, mask: Tensor, fixed: bool) -> Iterator[Kept]:
+    """Token by token; or all of a piece, padding included, where each piece has the same size."""
+    if not tensor.is_floating_point() or tensor.dim() < 2 or len(tensor) != len(mask):
+        return
+    of_tokens = tensor.dim() >= 3 and tensor.shape[1] == mask.shape[1]
+    if of_tokens:
+        yield Kept(settled, form, tuple(tensor.shape[2:]), True)
+    if fixed or not of_tokens:
+        yield Kept(settled, form, tuple(tensor.shape[1:]), False)
+
+
+def _without_padding(tensor: Tensor, mask: Tensor) -> Tensor:
+    return tensor * mask.view(*mask.shape, *[1] * (tensor.dim() - 2)).to(tensor.dtype)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,6 +1,5 @@
 """What an encoder computes of texts, for those who bring a network of their own: ``module.features(texts)``."""
 
-import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +17,6 @@ from transferhub.reader.classify_reader import Row
 
 OUTPUTS = ("sequence_output", "pooled_output")
 Values = npt.NDArray[np.float32]
-# A module's networks and the digests of what they compute, while it lives.
-_networks: "weakref.WeakKeyDictionary[TransformerModule, dict[str, tuple[Network, str]]]" = weakref.WeakKeyDictionary()
 
 
 def text_features(
@@ -49,12 +46,11 @@ def text_features(
     )
     columns = reader.encode(texts)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    known = _networks.setdefault(module, {})
-    if output not in known:
+    if output not in module.networks:
         made = speed_up(Network([variable])).to(device).eval()
         assert isinstance(made, Network)
-        known[output] = made, describe(made, made.split([0]), device)
-    network, digest = known[output]
+        module.networks[output] = made, describe(made, made.split([0]), device)
+    network, digest = module.networks[output]
     kept = what_is_read(network, network.split([0]), columns, reader.pad, device, tried=False)
     assert kept is not None
     features = Features(network, kept, columns, reader.pad, device, digest, batch_size)

@@ -137,6 +137,11 @@ class TransformerModule(Module):
             self, texts, max_seq_len, output, batch_size
         )
 
+    @functools.cached_property
+    def networks(self) -> dict[str, Any]:
+        """What `features` runs, so that weights are read once: output → network and digest."""
+        return {}
+
     def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:
         """Describe the encoder as a graph; weights are read when a task is built.
 

@@ -8,6 +8,7 @@ import torch
 
 from transferhub.engine.features import Features
 from transferhub.engine.kernels import speed_up
+from transferhub.engine.precision import Working
 from transferhub.engine.settled import describe, what_is_read
 from transferhub.errors import ConfigError
 from transferhub.graph import Network
@@ -25,11 +26,14 @@ def text_features(
     max_seq_len: int | None = None,
     output: str = "sequence_output",
     batch_size: int = 32,
+    precision: str = "fp32",
 ) -> list[Values] | Values:
     """As `TransformerModule.features` says."""
     length = module.usual_length if max_seq_len is None else max_seq_len
     if output not in OUTPUTS:
         raise ConfigError(f"output={output!r}", expected=f"one of {', '.join(OUTPUTS)}")
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(f"precision={precision!r}", expected="fp32 or bf16")
     if isinstance(texts, str):
         raise ConfigError(f"texts={texts!r:.60}", expected="a list of texts or pairs", fix="[text] for a single one")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -46,11 +50,11 @@ def text_features(
     )
     columns = reader.encode(texts)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if output not in module.networks:
-        made = speed_up(Network([variable])).to(device).eval()
+    if (output, precision) not in module.networks:
+        made = Working(speed_up(Network([variable])), precision).network.to(device).eval()
         assert isinstance(made, Network)
-        module.networks[output] = made, describe(made, made.split([0]), device)
-    network, digest = module.networks[output]
+        module.networks[output, precision] = made, describe(made, made.split([0]), device)
+    network, digest = module.networks[output, precision]
     kept = what_is_read(network, network.split([0]), columns, reader.pad, device, tried=False)
     assert kept is not None
     features = Features(network, kept, columns, reader.pad, device, digest, batch_size)

@@ -85,6 +85,17 @@ def test_the_same_texts_again_cost_no_forward_pass(module, tiny, output, compute
     assert sum(computed) > len(TEXTS), "other rows"
 
 
+def test_in_bf16_they_are_others_and_kept_apart(module, computed):
+    exact, rough = (module.features(TEXTS, output="pooled_output", precision=name) for name in ("fp32", "bf16"))
+    assert rough.dtype == np.float32
+    np.testing.assert_allclose(rough, exact, atol=0.05)
+    assert not np.array_equal(rough, exact)
+    computed.clear()
+    again = module.features(TEXTS, output="pooled_output", precision="bf16")
+    assert again.tobytes() == rough.tobytes()
+    assert sum(computed) <= 8
+
+
 def test_another_process_finds_them(module, tiny, home):
     first = module.features(TEXTS)
     (entry,) = (home / "cache" / "features").glob("[!.]*")
@@ -155,6 +166,7 @@ def test_what_cannot_be_asked_for(module):
         ({"output": "emb"}, "output='emb'"),
         ({"max_seq_len": 65}, "max_seq_len=65"),
         ({"max_seq_len": 2}, "max_seq_len=2"),
+        ({"precision": "fp16"}, "precision='fp16'"),
         ({"batch_size": 0}, "batch_size=0"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 import rows
-
 import transferhub as hub
 from transferhub.log import logger
 
@@ -99,8 +98,8 @@ def main():
         [
             "# Strategies side by side\n",
             f"`python bench/strategies.py`: MiniLM-L6 (English), {ROWS['chnsenticorp']} rows of ChnSentiCorp and",
-            f"{ROWS['sst2']} of SST-2, the first {DEV} dev rows, at most {LENGTH} tokens, 3 epochs, batch 32, peak rate",
-            f"{RATE:g} (LoRA {10 * RATE:g}), bf16; mean ± half of the 95 % interval (Student's t) over",
+            f"{ROWS['sst2']} of SST-2, the first {DEV} dev rows, at most {LENGTH} tokens, 3 epochs, batch 32, peak",
+            f"rate {RATE:g} (LoRA {10 * RATE:g}), bf16; mean ± half of the 95 % interval (Student's t) over",
             f"{given.seeds} seeds. The last two rows of each table are runs of 8 steps.",
             *table,
             "",

@@ -188,3 +188,38 @@ def test_the_loss_is_chosen_by_options(finetune, in_tmp, capsys):
     assert (settings["class_weight"], settings["label_smoothing"]) == ("balanced", 0.1)
     assert finetune("--num_epoch=1", "--metrics", "balanced_acc, f1_macro", "--overwrite", "--json") == 0
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1])["dev"]) == ["balanced_acc", "f1_macro", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--strategy", "ulmfit", "--strategy-arg", "dis_blocks=2", "--strategy-arg", "frz_blocks=0"],
+            "ULMFiTStrategy",
+        ),
+        (["--strategy", "l2sp"], "L2SPFinetuneStrategy(learning_rate=0.005"),
+        (["--strategy", "lora", "--strategy-arg", "rank=2"], "rank=2"),
+        (["--strategy", "combined", "--strategy-arg", 'scheduler={"warmup": 0.1}'], "'warmup': 0.1"),
+        (["--strategy", "default", "--strategy-arg", "optimizer_name=sgd"], "optimizer_name='sgd'"),
+        (["--strategy-arg", "layerwise-decay=0.9"], "layerwise_decay=0.9"),
+    ],
+)
+def test_a_strategy_is_chosen_by_options(finetune, in_tmp, capsys, options, said):
+    assert finetune("--num-epoch", "1", *options) == 0
+    record = json.loads((in_tmp / "run" / "run.json").read_text(encoding="utf-8"))
+    assert said in record["settings"]["strategy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--strategy", "ulmfitt"], "did you mean 'ulmfit'"),
+        (["--strategy", "ulmfit", "--strategy-arg", "dis_block=3"], "did you mean 'dis_blocks'"),
+        (["--strategy", "ulmfit", "--weight-decay", "0.1"], "--weight-decay: the strategy ulmfit has no argument"),
+        (["--strategy-arg", "freeze"], "NAME=VALUE"),
+        (["--strategy-arg", "freeze=many"], "freeze='many'"),
+    ],
+)
+def test_a_strategy_that_does_not_exist_is_refused(finetune, capsys, options, said):
+    assert finetune(*options) == 2
+    assert said in capsys.readouterr().err

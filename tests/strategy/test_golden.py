@@ -196,7 +196,7 @@ def test_what_is_frozen_by_the_context_stays_frozen_under_every_strategy():
         (lambda: hub.CombinedStrategy(scheduler={"warmup": 2}), "warmup=2"),
         (lambda: hub.CombinedStrategy(regularization={"L3": 1}), "there is no 'L3'"),
         (lambda: hub.CombinedStrategy(clip={"GlobalNorm": -1}), "GlobalNorm=-1"),
-        (lambda: hub.CombinedStrategy(clip={"GlobalNorm": "much"}), "a number"),
+        (lambda: hub.CombinedStrategy(clip={"GlobalNorm": "much"}), "finite number"),
         (lambda: hub.ULMFiTStrategy(cut_fraction=1.5), "cut_fraction=1.5"),
         (lambda: hub.ULMFiTStrategy(dis_blocks=-1), "dis_blocks=-1"),
         (lambda: hub.ULMFiTStrategy(factor=0), "factor=0"),

@@ -243,16 +243,14 @@ def _set(kind: str, settings: dict[str, Any], name: str, value: Any, values: Map
 def _checked(where: str, name: str, value: Any) -> Any:
     if name == "params_layer":
         return None if value is None else dict(value)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigError(f"{where}={value!r}", expected="a number")
     if name in ("warmup", "start_point", "cut_fraction"):
         return _fraction(where, value)
     if name == "blocks":
-        return count(where, int(value))
+        return count(where, value)
     return positive(where, value) if name in ("factor", "ratio") else not_negative(where, value)
 
 
 def _fraction(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
+    if not_negative(name, value) > 1:
         raise ConfigError(f"{name}={value}", expected="a part of all steps: 0 to 1")
     return value

@@ -7,12 +7,16 @@ import transferhub
 
 NAMES = [
     "AdamWeightDecayStrategy",
+    "CombinedStrategy",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
     "HubError",
+    "L2SPFinetuneStrategy",
+    "LoRAStrategy",
     "Module",
     "RunConfig",
     "TextClassifierTask",
+    "ULMFiTStrategy",
     "__version__",
     "dataset",
     "load",

@@ -5,19 +5,19 @@ Environment:
         nothing that this process uses goes, and what another process has mapped stays readable to it.
 """
 
-import contextlib
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import filelock
+
 from transferhub import atomic, paths
-from transferhub.errors import ConfigError, HubError
+from transferhub.errors import ConfigError
 from transferhub.log import logger
 
-KINDS = ("rows", "columns")
+KINDS = ("rows", "columns", "archives")
 DAY = 86400
 _used: set[Path] = set()
 
@@ -31,30 +31,21 @@ def entry(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
         fill: Writes the content into the folder that it is given.
 
     Raises:
-        HubError: The folder cannot be written; and whatever `fill` raises.
+        StorageError: The folder cannot be written; and whatever `fill` raises.
     """
     folder = paths.cache() / kind / key
     _used.add(folder)
-    with writing():
-        if not _is_whole(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            with atomic.whole_folder(folder, replace=False) as part:
-                fill(part)
-            _trim()
-        os.utime(folder)
+    locks = paths.cache() / "locks"
+    with atomic.writing(folder, fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written"):
+        locks.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(locks / f"{kind}-{key}"):  # one process fills it, others wait
+            if atomic.damage(folder, bytes_too=False):
+                shutil.rmtree(folder, ignore_errors=True)
+                with atomic.whole_folder(folder) as part:
+                    fill(part)
+                _trim()
+            os.utime(folder)
     return folder
-
-
-@contextlib.contextmanager
-def writing() -> Iterator[None]:
-    """Turn what the system says of the cache's folder into a `HubError` that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise HubError(
-            f"the cache {paths.cache()} cannot be written: {error}",
-            fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written",
-        ) from error
 
 
 def cap() -> int:
@@ -67,14 +58,6 @@ def cap() -> int:
     if not gigabytes >= 0:
         raise ConfigError(f"TRANSFERHUB_CACHE_GB={given}", expected="a number of gigabytes, say 20")
     return int(min(gigabytes, 1e6) * 1e9)
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        files = json.loads((folder / atomic.MANIFEST).read_text(encoding="utf-8"))["files"]
-        return all((folder / name).stat().st_size == said["bytes"] for name, said in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _trim() -> None:
@@ -90,6 +73,9 @@ def _trim() -> None:
                 entries.append((used, size, folder))
             elif now - used > DAY:  # a process that was killed left it half-written
                 shutil.rmtree(folder, ignore_errors=True)
+    for lock in (paths.cache() / "locks").glob("*"):
+        if now - lock.stat().st_mtime > DAY:
+            lock.unlink(missing_ok=True)
     total = sum(size for _, size, _ in entries)
     removed: list[int] = []
     for _, size, folder in sorted(entries):

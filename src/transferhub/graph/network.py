@@ -18,6 +18,7 @@ class Parameter:
         role: ``backbone`` (pretrained) or ``head`` (new).
         depth: Distance from the output: 0 is the head, 1 the layer below it, and so on.
         trainable: False where ``context(trainable=False)`` froze it.
+        dims: Of its shape; biases and the parameters of normalisation layers have one.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Parameter:
     role: str
     depth: int
     trainable: bool
+    dims: int = 2
 
 
 class Network(nn.Module):
@@ -83,10 +85,12 @@ class Network(nn.Module):
         below = 0
         for place in range(len(self.parts) - 1, -1, -1):
             source, part = self.sources[place], self.parts[place]
-            depths = source.depths(part)
+            depths, new = source.depths(part), source.new_parameters(part)
             for name, parameter in part.named_parameters():
-                full = f"parts.{place}.{name}"
-                found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
+                full, role = f"parts.{place}.{name}", "head" if name in new else source.role
+                found[full] = Parameter(
+                    full, parameter.numel(), role, below + depths[name], source.trainable, parameter.dim()
+                )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
 

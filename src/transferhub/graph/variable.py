@@ -27,6 +27,10 @@ class Source(ABC):
         """Depth of each parameter inside this module, 0 nearest to its output. Default: `depths_by_order`."""
         return depths_by_order(module)
 
+    def new_parameters(self, module: nn.Module) -> frozenset[str]:
+        """Names of what was not pretrained inside a pretrained part: strategies treat it as a head's."""
+        return frozenset()
+
     def settle(self, part: nn.Module, others: Iterable[nn.Module]) -> None:  # noqa: B027  most have nothing to say
         """Called when all parts of a network are built: let go of what no part needs."""
 

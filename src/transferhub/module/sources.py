@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferhub import atomic, paths
+from transferhub import atomic, cache, paths
 from transferhub.errors import ModuleError
 from transferhub.module import archives, fetch, files
 from transferhub.module.catalogue import Card
@@ -76,6 +76,7 @@ def archive(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
     ):
         archives.unpack(path, Path(place), lambda names: files.choose(names, str(path), allow))
         yield Opened(Path(place), sorted(each.name for each in Path(place).iterdir()), ours=True)
+    fetch.lock_of(Path(place)).unlink(missing_ok=True)  # the place's name was for this once
 
 
 @contextlib.contextmanager
@@ -90,12 +91,13 @@ def repository(source: str, card: Card | None, allow: Collection[str], again: st
 
 def unpacked(path: Path) -> Path:
     """The folder of an archive that is opened without being installed: kept in the cache, by the archive's sha256."""
-    place = paths.cache() / "archives" / atomic.sha256(path)[:16]
-    if atomic.damage(place, bytes_too=False) is not None:
-        with archive(path) as opened, atomic.whole_folder(place) as kept:
+
+    def fill(kept: Path) -> None:
+        with archive(path) as opened:
             for name in opened.chosen:
                 take(opened, name, kept / name)
-    return place
+
+    return cache.entry("archives", atomic.sha256(path)[:16], fill)
 
 
 def take(opened: Opened, name: str, target: Path) -> None:

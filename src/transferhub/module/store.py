@@ -53,7 +53,9 @@ def installed() -> list[Installed]:
         for folder in sorted(paths.modules().iterdir()):
             if (folder / RECORD).is_file():
                 with contextlib.suppress(ModuleError):  # a damaged one does not work now
-                    found[folder.name] = _read(folder)
+                    module = _read(folder)
+                    if damage(module, bytes_too=False) is None:
+                        found[folder.name] = module
     return sorted(found.values(), key=lambda module: module.name)
 
 
@@ -89,6 +91,7 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
         name, origin = _stem(path.resolve()), name
     place = _place(name)
     with fetch.in_use(paths.downloads() / place.name):  # another process may be at it: then it is here afterwards
+        atomic.recover(place)
         if origin is None:
             with contextlib.suppress(_Damaged):  # it is replaced
                 if (here := _here(name)) and not damage(here):
@@ -200,7 +203,11 @@ def _here(name: str, *, weights: bool = True) -> Installed | None:
             expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
             f"({' '.join(archives.ENDINGS)})",
         )
-    atomic.recover(_place(name))
+    place = _place(name)
+    if not (place / RECORD).is_file() and paths.modules().is_dir():
+        with fetch.in_use(paths.downloads() / place.name, wait=0) as free:
+            if free:  # else somebody installs it, and is between two renames perhaps
+                atomic.recover(place)
     here = find(name)
     if here and (wrong := damage(here, bytes_too=False)):
         raise damaged(name, wrong)
@@ -214,6 +221,8 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         address, stands_for, known = _origin(name, origin)
     elif card is not None or name.startswith("hf:"):
         address, stands_for, known = card.source if card else name, "", card
+    elif (there := find(name)) is not None and (wrong := damage(there)):
+        raise damaged(name, wrong)
     else:
         raise _unknown(name)
     if address == "own":
@@ -232,8 +241,14 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
             _write(Installed(kept, folder, address, version or source.version, family, stands_for), folder)
     except HubError:
         raise
+    except OSError as error:
+        if error.filename is not None and Path(str(error.filename)).is_relative_to(target.parent):
+            raise ModuleError(f"{target} cannot be made: {error.strerror}", fix="name another folder") from error
+        raise _unreachable(name, address, card, error) from error
     except Exception as error:  # the library raises requests', httpx' and its own kinds
         raise _unreachable(name, address, card, error) from error
+    if known is not card and card is not None and sources.packaged(card):
+        logger.warning("%s came with TransferHub; from now on the name stands for %s", name, stands_for or address)
     logger.info("Successfully installed %s%s", name, f": it stands for {stands_for}" if stands_for else "")
     return _read(target)
 
@@ -241,6 +256,8 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
 def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     """What ``--from`` names: its address, what a module from there is called, and the card of that."""
     own, card, path = catalogue.find(name), catalogue.find(origin), _path(origin)
+    if origin.startswith("hf:") and (here := find(origin)) and not damage(here):
+        return str(here.folder), "" if origin == name else origin, None
     if origin.startswith("hf:"):
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
     if path and (path.is_dir() or (path.is_file() and archives.ending(path))):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
+from transferhub.module import store
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
 
@@ -96,6 +97,8 @@ class TransformerModule(Module):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
+        if fault := store.damage(self._opened):  # the bytes are read here anyway
+            raise store.damaged(self.name, fault)
         digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
         for path in sorted(self.directory.glob("*")):
             weights = path.suffix == ".safetensors" and self.pretrained
@@ -188,6 +191,12 @@ class EncoderSource(Source):
             )
         return Encoder(network, has_pooler=not found["missing_keys"])
 
+    def new_parameters(self, module: nn.Module) -> frozenset[str]:
+        """A pooler that the checkpoint did not bring."""
+        assert isinstance(module, Encoder)
+        names = (name for name, _ in module.named_parameters())
+        return frozenset(name for name in names if not module.has_pooler and name.startswith("network.pooler."))
+
     def depths(self, module: nn.Module) -> dict[str, int]:
         """Pooler 0, the last layer 1, … the embeddings last."""
         names = [name for name, _ in module.named_parameters()]
@@ -222,7 +231,7 @@ class Encoder(nn.Module):
 
     def __init__(self, network: nn.Module, has_pooler: bool = True) -> None:
         super().__init__()
-        self.network, self._has_pooler = network, has_pooler
+        self.network, self.has_pooler = network, has_pooler
         config: Any = network.config
         takes = inspect.signature(network.forward).parameters
         self._takes_positions = "position_ids" in takes
@@ -257,7 +266,7 @@ class Encoder(nn.Module):
             input_ids=input_ids, **{name: value for name, value in given.items() if value is not None}
         )
         sequence = outputs.last_hidden_state
-        pooled = getattr(outputs, "pooler_output", None) if self._has_pooler else None
+        pooled = getattr(outputs, "pooler_output", None) if self.has_pooler else None
         return {
             "pooled_output": sequence[:, self._gathers_at] if pooled is None else pooled,
             "sequence_output": sequence,

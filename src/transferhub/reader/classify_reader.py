@@ -165,6 +165,12 @@ class ClassifyReader:
         counts = [1] * len(ids)
         from_left = self.tokenizer.truncation_side == "left"
         for place in long:
+            room = self.max_seq_len - sum(text is None for text in texts_of_tokens(place))
+            if room < 1:
+                raise ConfigError(
+                    f"max_seq_len={self.max_seq_len} leaves no room beside the special tokens of a pair",
+                    expected=f"at least {self.max_seq_len - room + 2}",
+                )
             texts, row, kinds = texts_of_tokens(place), ids[place], segments[place]
             chosen = long_text_ways.pieces(texts, self.max_seq_len, self.long_text, from_left)
             lost = len(row) - len(set().union(*chosen))
@@ -244,7 +250,8 @@ class ClassifyReader:
 
     def settings(self) -> dict[str, Any]:
         """What a saved model must know to read new rows as the training rows were read."""
-        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len, "long_text": self.long_text}
+        way = {} if self.long_text == "truncate" else {"long_text": self.long_text}
+        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len, **way}
 
     def _describe(self) -> str:
         if isinstance(self.tokenizer, WordCutTokenizer):
@@ -256,7 +263,8 @@ class ClassifyReader:
         import tokenizers
 
         digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{type(self).__name__} {self.max_seq_len} {self.long_text} {tokenizers.__version__} {digest}"
+        way = f"{self.long_text} {self.tokenizer.truncation_side} {long_text_ways.VERSION}"
+        return f"{type(self).__name__} {self.max_seq_len} {way} {tokenizers.__version__} {digest}"
 
 
 def _texts_between(special: Sequence[int]) -> list[int | None]:
@@ -297,9 +305,17 @@ def _chunks(rows: Sequence[Row]) -> Iterator[list[tuple[str, str | None]]]:
 def texts_of(row: Row, place: int) -> tuple[str, str | None]:
     """A row as ``(text_a, text_b)``; `place` is for the message if it is neither a text nor a pair."""
     if isinstance(row, str):
-        return row, None
+        return _whole(row, place), None
     if isinstance(row, InputExample):
         row = (row.text_a,) if row.text_b is None else (row.text_a, row.text_b)
     if isinstance(row, list | tuple) and len(row) in (1, 2) and all(isinstance(text, str) for text in row):
-        return row[0], row[1] if len(row) == 2 else None
+        return _whole(row[0], place), _whole(row[1], place) if len(row) == 2 else None
     raise DataError(f"row {place}: {row!r:.80}", expected="a text, [text], or [text_a, text_b]")
+
+
+def _whole(text: str, place: int) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(f"row {place} holds half a character: {text[:60]!a}", expected="whole characters") from None
+    return text

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from transferhub.errors import ConfigError, did_you_mean
 
 WAYS = ("truncate", "head_tail", "window")
+VERSION = 1  # part of the cache's key: a change to what this file chooses is another version
+MOST_WINDOWS = 64  # of one text; what lies behind them is not read, and counted as cut
 HEAD = 0.25  # of what is kept at both ends: Sun et al. 2019 keep 128 of 510 tokens at the head, 382 at the tail
 OVERLAP = 0.25  # of a window lies in the one before it
 
@@ -80,7 +82,9 @@ def _windows(bodies: list[list[int]], special: list[int], room: int, shares: tup
     body, other = bodies[longer], bodies[1 - longer][: shares[1 - longer]]
     size = room - len(other)
     step = max(1, size - int(size * OVERLAP))
-    starts = [*range(0, len(body) - size, step), len(body) - size]
+    if size < 1:
+        return [sorted(special + other)]
+    starts = [*range(0, len(body) - size, step), len(body) - size][:MOST_WINDOWS]
     return [sorted(special + other + body[start : start + size]) for start in starts]
 
 

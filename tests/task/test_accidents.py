@@ -55,11 +55,11 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole_and_the_run_goes_on_late
 ):
     make_task(checkpoint_dir="quiet", save_ckpt_interval=save_every).finetune_and_eval()
     task = make_task(checkpoint_dir="full", save_ckpt_interval=save_every)
-    task.add_hook("run_step", "fill", lambda task, _: size_limit(40_000) if task.current_step == full_at else None)
-    with pytest.raises(
-        StorageError, match=r"full/\w+ cannot be written: File too large(?s:.)*free some space"
-    ) as caught:
-        task.finetune_and_eval()
+    said = r"full/\w+ cannot be written: File too large(?s:.)*free some space"
+    with full_disk() as limit:
+        task.add_hook("run_step", "fill", lambda task, _: limit(40_000) if task.current_step == full_at else None)
+        with pytest.raises(StorageError, match=said) as caught:
+            task.finetune_and_eval()
     assert "what was saved before is whole" in str(caught.value)
     assert not list((in_tmp / "full").glob(".*.part"))
     for folder in (in_tmp / "full").glob("step_*"):
@@ -71,9 +71,10 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole_and_the_run_goes_on_late
 
 def test_a_disk_that_is_full_from_the_start_is_said(make_task, in_tmp):
     task = make_task(checkpoint_dir="run")
-    with full_disk() as limit, pytest.raises(StorageError, match="cannot be written: File too large"):
+    with full_disk() as limit:
         limit(10)
-        task.finetune_and_eval()
+        with pytest.raises(StorageError, match="cannot be written: File too large"):
+            task.finetune_and_eval()
 
 
 def test_a_folder_that_becomes_read_only_is_said_and_nothing_is_lost(make_task, in_tmp, monkeypatch):

@@ -1,6 +1,6 @@
 """One plain ``nn.Module`` from the Variables that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ class Parameter:
         role: ``backbone`` (pretrained) or ``head`` (new).
         depth: Distance from the output: 0 is the head, 1 the layer below it, and so on.
         trainable: False where ``context(trainable=False)`` froze it.
+        lr_scale: How many times the strategy's rate it moves at.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Parameter:
     role: str
     depth: int
     trainable: bool
+    lr_scale: float = 1.0
 
 
 class Network(nn.Module):
@@ -36,19 +38,25 @@ class Network(nn.Module):
     Args:
         outputs: The Variables to compute.
         seed: Of the weights that are not read from disk.
+        built: Modules by source, used in place of new ones; those that are new are added. None: all are new.
     """
 
-    def __init__(self, outputs: Sequence[Variable], seed: int = 0) -> None:
+    def __init__(
+        self, outputs: Sequence[Variable], seed: int = 0, built: MutableMapping[Source, nn.Module] | None = None
+    ) -> None:
         super().__init__()
         self._outputs = [variable.name for variable in outputs]
         self._plan: list[tuple[int, dict[str, str], dict[str, str]]] = []
         self.sources: list[Source] = []
         self.parts = nn.ModuleList()
         nodes = walk_back(outputs)
+        built = {} if built is None else built
         for node in nodes:
             if node.source not in self.sources:
                 self.sources.append(node.source)
-                self.parts.append(node.source.build(seed))
+                if node.source not in built:
+                    built[node.source] = node.source.build(seed)
+                self.parts.append(built[node.source])
         produced: dict[int, dict[str, str]] = {id(node): {} for node in nodes}
         for variable in [*outputs, *(given for node in nodes for given in node.inputs.values())]:
             if variable.node is not None:
@@ -86,7 +94,9 @@ class Network(nn.Module):
             depths = source.depths(part)
             for name, parameter in part.named_parameters():
                 full = f"parts.{place}.{name}"
-                found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
+                found[full] = Parameter(
+                    full, parameter.numel(), source.role, below + depths[name], source.trainable, source.lr_scale
+                )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
 

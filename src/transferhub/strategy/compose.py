@@ -45,7 +45,9 @@ def compose(
     clip_norm: float | None = None,
     clip_each_norm: float | None = None,
 ) -> Plan:
-    """A Plan in which each parameter moves at ``peak * multiplier * schedule(step)``.
+    """A Plan in which each parameter moves at ``peak * multiplier * lr_scale * schedule(step)``.
+
+    The multiplier is the strategy's, the scale the layer's own; groups of layers with one are named after it.
 
     Parameters that are not trainable, or would only start after the last step, are frozen.
     """
@@ -56,12 +58,18 @@ def compose(
         if not parameter.trainable or decided.starts >= steps.total:
             frozen.append(parameter.name)
         else:
-            members.setdefault(decided, []).append(parameter)
+            members.setdefault(_scaled(decided, parameter.lr_scale), []).append(parameter)
     ordered = sorted(members.items(), key=lambda item: min(parameter.depth for parameter in item[1]))
     groups = tuple(_group(decided, moving, peak, schedule) for decided, moving in ordered)
     plan = Plan(str(strategy), optimizer, groups, tuple(frozen), steps.total, clip_norm, clip_each_norm)
     plan.check([parameter.name for parameter in parameters])
     return plan
+
+
+def _scaled(traits: Traits, scale: float) -> Traits:
+    if scale == 1.0:
+        return traits
+    return traits._replace(name=f"{traits.name} x{scale:g}", multiplier=traits.multiplier * scale)
 
 
 def _group(traits: Traits, moving: Sequence[Parameter], peak: float, schedule: Schedule) -> Group:

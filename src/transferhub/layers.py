@@ -48,8 +48,16 @@ __all__ = [
 
 
 def data(name: str, shape: Sequence[int] = (-1, -1), dtype: str = "int64") -> Variable:
-    """An input of a network that stands on no module, say word numbers ``[B, L]``; of the current program."""
-    return current_program().add(Variable(name, tuple(shape), dtype))
+    """An input of a network that stands on no module, say word numbers ``[B, L]``; one a name in the current program.
+
+    Raises:
+        ConfigError: The program has another Variable of this name.
+    """
+    program = current_program()
+    known = program.variables.get(name)
+    if known is not None and (known.node, known.shape, known.dtype) == (None, tuple(shape), dtype):
+        return known
+    return program.add(Variable(name, tuple(shape), dtype))
 
 
 def fc(

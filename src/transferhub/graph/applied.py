@@ -59,10 +59,15 @@ class AppliedSource(Source):
 
     def __init__(self, module: nn.Module, weights: str, lr_scale: float = 1.0, trainable: bool = True) -> None:
         self.module, self.weights, self.lr_scale, self.trainable = module, weights, float(lr_scale), trainable
+        self._frozen = {name for name, values in module.named_parameters() if not values.requires_grad}
 
     def build(self, seed: int) -> nn.Module:
         """Copy the module, so that networks are independent; what was frozen in it is frozen in the copy."""
         return Applied(copy.deepcopy(self.module))
+
+    def moves(self, name: str) -> bool:
+        """Not what the user froze in the module."""
+        return self.trainable and name.removeprefix("module.") not in self._frozen
 
     def description(self) -> dict[str, Any]:
         """Which class it was, and what its weights look like: enough to refuse another one."""
@@ -129,7 +134,9 @@ def apply(
     made = {}
     for output, (shape, dtype) in shapes.items():
         full = first if output == "out" else f"{first}_{output.removeprefix('out_')}"
-        follows = len(shape) == 3 and mask is not None and shape[1] in (-1, mask.length)
+        follows = len(shape) == 3 and mask is not None and shape[0] == -1 and shape[1] in (-1, mask.length)
+        if follows and mask is not None:
+            shape = (shape[0], mask.length, shape[2])
         kind = str(dtype).removeprefix("torch.")
         made[output] = program.add(Variable(full, shape, kind, node, output, mask=mask if follows else None))
     if list(made) == ["out"]:

@@ -95,7 +95,7 @@ class Network(nn.Module):
             for name, parameter in part.named_parameters():
                 full = f"parts.{place}.{name}"
                 found[full] = Parameter(
-                    full, parameter.numel(), source.role, below + depths[name], source.trainable, source.lr_scale
+                    full, parameter.numel(), source.role, below + depths[name], source.moves(name), source.lr_scale
                 )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]

@@ -10,7 +10,7 @@ _current = [Program()]
 
 
 def current_program() -> Program:
-    """The program that new inputs go to; layers go to that of the Variables they stand on."""
+    """The program that `layers.data` adds inputs to; layers go to that of the Variables they stand on."""
     return _current[-1]
 
 
@@ -31,7 +31,7 @@ def program_guard(program: Program) -> Iterator[Program]:
 
 
 def common_program(variables: Iterable[Variable]) -> Program:
-    """The one program that all `variables` are of; those of none become its own.
+    """The one program that all `variables` are of; those of none become its own, or make a new one.
 
     Raises:
         ConfigError: They are of two: their inputs have the same names, so that they cannot be told apart.
@@ -49,7 +49,7 @@ def common_program(variables: Iterable[Variable]) -> Program:
                 expected="Variables of one context(…) call, or made from them",
                 fix="call context() once and use its Variables in both places; num_slots=2 or 3 reads several texts",
             )
-    program = current_program() if first is None or first.block is None else first.block
+    program = Program() if first is None or first.block is None else first.block
     for variable in given:
         if variable.block is None:
             program.add(variable)

@@ -32,6 +32,10 @@ class Source(ABC):
         """Depth of each parameter inside this module, 0 nearest to its output. Default: `depths_by_order`."""
         return depths_by_order(module)
 
+    def moves(self, name: str) -> bool:
+        """Whether a strategy may move this parameter of the module."""
+        return self.trainable
+
     def settle(self, part: nn.Module, others: Iterable[nn.Module]) -> None:  # noqa: B027  most have nothing to say
         """Called when all parts of a network are built: let go of what no part needs."""
 

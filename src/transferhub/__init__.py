@@ -31,7 +31,19 @@ _WHERE = {
     "load": "task.saved_model",
     "logger": "log",
 }
-_ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors", "finetune", "common", "layers", "network", "fluid")
+_ROOMS = (
+    "dataset",
+    "reader",
+    "strategy",
+    "task",
+    "module",
+    "errors",
+    "finetune",
+    "common",
+    "layers",
+    "network",
+    "fluid",
+)
 
 __all__ = [
     "AdamWeightDecayStrategy",

@@ -9,7 +9,7 @@ what a layer gives does not depend on how far rows are padded. Where one does, `
 reader pads every row to ``max_seq_len``. All layers take ``name=`` (of the output), and those with weights ``share=``
 (layers of a program with the same one have the same weights), ``trainable=`` and ``lr_scale=`` (how many times the
 strategy's rate they move at).
-"""  # noqa: D205, D214, D405, D407
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -241,7 +241,12 @@ def projected_gru(
 
 
 def conv_pool(
-    input: Variable, num_filters: int, filter_size: int, act: str | None = None, pool: str | None = "max", **options: Any
+    input: Variable,
+    num_filters: int,
+    filter_size: int,
+    act: str | None = None,
+    pool: str | None = "max",
+    **options: Any,
 ) -> Variable:
     """Windows over a sequence, pooled: ``[B, L, width]`` → ``[B, num_filters]``, each text surrounded by zeros.
 
@@ -312,7 +317,8 @@ def concat(inputs: Sequence[Variable], axis: int = -1, name: str | None = None) 
         masks = {mask.name for variable in given if (mask := mask_of(variable)) is not None}
         if len(lengths) > 1 or len(masks) > 1:
             raise ConfigError(
-                f"concat of sequences of other tokens: {said}" + (f" (masks {', '.join(sorted(masks))})" if masks else ""),
+                f"concat of sequences of other tokens: {said}"
+                + (f" (masks {', '.join(sorted(masks))})" if masks else ""),
                 expected="sequences that are one text, token by token",
             )
     width = sum(variable.shape[-1] for variable in given)
@@ -401,7 +407,9 @@ def _count(number: int, layer: str, argument: str) -> int:
 def _known_act(act: str | None, layer: str) -> str | None:
     if act is not None and act not in ACTIVATIONS:
         raise ConfigError(
-            f"{layer}: act={act!r}", expected=f"one of {', '.join(ACTIVATIONS)}", fix=did_you_mean(str(act), ACTIVATIONS)
+            f"{layer}: act={act!r}",
+            expected=f"one of {', '.join(ACTIVATIONS)}",
+            fix=did_you_mean(str(act), ACTIVATIONS),
         )
     return act
 
@@ -409,5 +417,7 @@ def _known_act(act: str | None, layer: str) -> str | None:
 def _known_pool(pool: str, layer: str) -> str:
     lower = str(pool).lower()  # 1.x took either case
     if lower not in POOLS:
-        raise ConfigError(f"{layer}: pool {pool!r}", expected=f"one of {', '.join(POOLS)}", fix=did_you_mean(lower, POOLS))
+        raise ConfigError(
+            f"{layer}: pool {pool!r}", expected=f"one of {', '.join(POOLS)}", fix=did_you_mean(lower, POOLS)
+        )
     return lower

@@ -5,7 +5,7 @@
 
 Padding does not enter any of them but `dpcnn`, which reads it as 1.x's did, so that its rows are all padded to
 ``max_seq_len``. Sizes are 1.x's.
-"""  # noqa: D205, D214
+"""
 
 from collections.abc import Callable
 
@@ -90,7 +90,9 @@ def preset(name: str) -> Preset:
     """
     if name not in PRESETS:
         raise ConfigError(
-            f"network={name!r:.60}", expected=f"one of {', '.join(PRESETS)}", fix=did_you_mean(str(name), PRESETS) or None
+            f"network={name!r:.60}",
+            expected=f"one of {', '.join(PRESETS)}",
+            fix=did_you_mean(str(name), PRESETS) or None,
         )
     return PRESETS[name]
 

@@ -93,8 +93,8 @@ def apply(
 ) -> Any:
     """Put a module of your own on Variables: ``hub.apply(net, outputs["sequence_output"])``.
 
-    Its ``forward`` is given the tensors in order: ids and masks int64 ``[B, L]``, sequences ``[B, L, width]``. A network
-    trains a copy; the same module applied twice in a program shares its weights.
+    Its ``forward`` is given the tensors in order: ids and masks int64 ``[B, L]``, sequences ``[B, L, width]``. A
+    network trains a copy; the same module applied twice in a program shares its weights.
 
     Args:
         module: The module, with the weights to start from.
@@ -113,7 +113,9 @@ def apply(
         ConfigError: No module, no Variable, of two programs, or the trial run failed.
     """
     if not isinstance(module, nn.Module):
-        raise ConfigError(f"apply({module!r:.60})", expected="an nn.Module", fix="Net() instead of Net, if it is a class")
+        raise ConfigError(
+            f"apply({module!r:.60})", expected="an nn.Module", fix="Net() instead of Net, if it is a class"
+        )
     if not variables or not all(isinstance(variable, Variable) for variable in variables):
         raise ConfigError(f"apply({type(module).__name__}) on {variables!r:.80}", expected="Variables after the module")
     program = common_program(variables)

@@ -39,5 +39,7 @@ def _wrong(name: str, shape: Iterable[int], num_classes: int, when: str = "") ->
     else:
         fix = f"hub.layers.fc(…, size={num_classes}) as the last layer"
     return ConfigError(
-        f"the network's output {name!r} is {shape}{when}", expected=f"[batch, num_classes]: [-1, {num_classes}]", fix=fix
+        f"the network's output {name!r} is {shape}{when}",
+        expected=f"[batch, num_classes]: [-1, {num_classes}]",
+        fix=fix,
     )

@@ -20,7 +20,9 @@ class ConvPool(nn.Module):
         pool: One of `pooling.POOLS`; None: the sequence.
     """
 
-    def __init__(self, inputs: int, filters: int, window: int, act: str | None = None, pool: str | None = "max") -> None:
+    def __init__(
+        self, inputs: int, filters: int, window: int, act: str | None = None, pool: str | None = "max"
+    ) -> None:
         super().__init__()
         self._act, self._pool = act, pool
         self._around = ((window - 1) // 2, window // 2)
@@ -40,8 +42,8 @@ class ConvPool(nn.Module):
 class DeepPyramid(nn.Module):
     """A deep pyramid of convolutions (Johnson and Zhang 2017, DPCNN): ``[B, L, inputs]`` → ``[B, channels]``.
 
-    A convolution, a residual block of two, and then as often as `blocks` says: halve the length, another block. It reads
-    padding like text, as 1.x's network did: rows must all be padded to one length.
+    A convolution, a residual block of two, and then as often as `blocks` says: halve the length, another block. It
+    reads padding like text, as 1.x's network did: rows must all be padded to one length.
 
     Args:
         inputs: Numbers a place has.

@@ -188,5 +188,3 @@ def _keep_shared(program: Program, outputs: Sequence[Variable]) -> None:
 def _look(variable: Variable) -> Described:
     mask = None if variable.mask is None or variable.is_ids else variable.mask.name
     return {"shape": list(variable.shape), "dtype": variable.dtype, "mask": mask}
-
-

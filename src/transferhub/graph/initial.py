@@ -32,7 +32,9 @@ def fill(values: Tensor, initial: Initial | None) -> None:
     kind = str(described.pop("kind", None))
     if kind not in KINDS:
         raise ConfigError(
-            f"initializer {dict(initial or {})}", expected=f"a kind of {', '.join(KINDS)}", fix=did_you_mean(kind, KINDS)
+            f"initializer {dict(initial or {})}",
+            expected=f"a kind of {', '.join(KINDS)}",
+            fix=did_you_mean(kind, KINDS),
         )
     try:
         KINDS[kind](values, **described)

@@ -56,8 +56,9 @@ class Recurrent(nn.Module):
 
     @staticmethod
     def _read(layer: nn.Module, values: Tensor, mask: Tensor | None, backward: bool) -> Tensor:
+        assert isinstance(layer, nn.RNNBase)
         if values.shape[1] == 0:
-            return values.new_zeros(values.shape[0], 0, layer.hidden_size)
+            return values.new_zeros((values.shape[0], 0, layer.hidden_size))
         if mask is None:
             read: Tensor = layer(values.flip(1) if backward else values)[0]
             return read.flip(1) if backward else read
@@ -70,7 +71,7 @@ class ProjectedGRU(nn.Module):
     """Paddle's ``dynamic_gru``: its input is already projected, ``[B, L, 3 × size]`` → ``[B, L, size]``.
 
     ``u, r = σ(x_u + h U), σ(x_r + h R)``; ``c = tanh(x_c + (r ⊙ h) C)``; ``h ← (1 - u) ⊙ h + u ⊙ c``; with
-    `origin_mode` ``u`` and ``1 - u`` change places (Cho et al. 2014). At padding the state stays, and zeros are given out.
+    `origin_mode` ``u`` and ``1 - u`` change places (Cho et al. 2014). At padding the state stays; zeros are given out.
 
     Args:
         size: Numbers of the state.
@@ -98,14 +99,16 @@ class ProjectedGRU(nn.Module):
         """Return ``{"out": [B, L, size]}``."""
         size = self.candidate.in_features
         state = input.new_zeros(input.shape[0], size)
-        gates, candidates = (input + self.bias).split([2 * size, size], dim=2)
+        gates, candidates = torch.split(input + self.bias, [2 * size, size], dim=2)
         real = None if input_mask is None else (input_mask != 0).unsqueeze(2)
         states: list[Tensor] = []
         steps = range(input.shape[1])
         for place in reversed(steps) if self._backward else steps:
             update, reset = torch.sigmoid(gates[:, place] + self.gates(state)).chunk(2, dim=1)
             candidate = torch.tanh(candidates[:, place] + self.candidate(reset * state))
-            following = torch.lerp(candidate, state, update) if self._origin_mode else torch.lerp(state, candidate, update)
+            following = (
+                torch.lerp(candidate, state, update) if self._origin_mode else torch.lerp(state, candidate, update)
+            )
             state = following if real is None else torch.where(real[:, place], following, state)
             states.append(state)
         if not states:

@@ -98,23 +98,22 @@ class ProjectedGRU(nn.Module):
     def forward(self, input: Tensor, input_mask: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``{"out": [B, L, size]}``."""
         size = self.candidate.in_features
-        state = input.new_zeros(input.shape[0], size)
-        gates, candidates = torch.split(input + self.bias, [2 * size, size], dim=2)
-        real = None if input_mask is None else (input_mask != 0).unsqueeze(2)
-        states: list[Tensor] = []
-        steps = range(input.shape[1])
-        for place in reversed(steps) if self._backward else steps:
-            update, reset = torch.sigmoid(gates[:, place] + self.gates(state)).chunk(2, dim=1)
-            candidate = torch.tanh(candidates[:, place] + self.candidate(reset * state))
-            following = (
-                torch.lerp(candidate, state, update) if self._origin_mode else torch.lerp(state, candidate, update)
-            )
-            state = following if real is None else torch.where(real[:, place], following, state)
-            states.append(state)
-        if not states:
+        if input.shape[1] == 0:
             return {"out": input.new_zeros(input.shape[0], 0, size)}
+        real = input.new_ones(input.shape[:2]) if input_mask is None else input_mask
+        real = (real != 0).unsqueeze(2)
+        gates, candidates = torch.split(input + self.bias, [2 * size, size], dim=2)
+        # Taken apart at once: the gradient of a slice is as large as what it was cut from.
+        places = list(zip(gates.unbind(1), candidates.unbind(1), real.unbind(1), strict=True))
+        state, states = input.new_zeros(input.shape[0], size), []
+        for gate, proposed, there in reversed(places) if self._backward else places:
+            update, reset = torch.sigmoid(gate + self.gates(state)).chunk(2, dim=1)
+            candidate = torch.tanh(proposed + self.candidate(reset * state))
+            kept = update if self._origin_mode else 1 - update
+            state = torch.where(there, torch.lerp(candidate, state, kept), state)
+            states.append(state)
         together = torch.stack(states[::-1] if self._backward else states, dim=1)
-        return {"out": together if real is None else together.masked_fill(~real, 0.0)}
+        return {"out": together.masked_fill(~real, 0.0)}
 
 
 def _ordered(values: Tensor, order: Tensor) -> Tensor:

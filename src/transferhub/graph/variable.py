@@ -95,6 +95,9 @@ class Program:
             number += 1
         return f"{stem}_{number}"
 
+    def __repr__(self) -> str:
+        return f"<{self}, {len(self.variables)} Variables>"
+
     def __str__(self) -> str:
         names = [name for name, variable in self.variables.items() if variable.node is None]
         return "the program of " + (", ".join(names[:4]) or "no inputs") + (", …" if len(names) > 4 else "")
@@ -134,6 +137,9 @@ class Variable:
 
     def __str__(self) -> str:
         return f"{self.name} {list(self.shape)} {self.dtype}"
+
+    def __repr__(self) -> str:  # not the whole graph behind it
+        return f"<Variable {self}>"
 
     @property
     def is_ids(self) -> bool:

@@ -2,6 +2,17 @@
 
 from transferhub.graph.network import Network, Parameter
 from transferhub.graph.randomness import derive, seeded
-from transferhub.graph.variable import Node, Program, Source, Variable
+from transferhub.graph.variable import Node, Program, Source, Variable, mask_of, needs_fixed_length
 
-__all__ = ["Network", "Node", "Parameter", "Program", "Source", "Variable", "derive", "seeded"]
+__all__ = [
+    "Network",
+    "Node",
+    "Parameter",
+    "Program",
+    "Source",
+    "Variable",
+    "derive",
+    "mask_of",
+    "needs_fixed_length",
+    "seeded",
+]

@@ -1,6 +1,6 @@
 """One plain ``nn.Module`` from the Variables that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ class Parameter:
         depth: Distance from the output: 0 is the head, 1 the layer below it, and so on.
         trainable: False where ``context(trainable=False)`` froze it.
         dims: Of its shape; biases and the parameters of normalisation layers have one.
+        lr_scale: How many times the strategy's rate it moves at.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Parameter:
     depth: int
     trainable: bool
     dims: int = 2
+    lr_scale: float = 1.0
 
 
 class Network(nn.Module):
@@ -38,19 +40,25 @@ class Network(nn.Module):
     Args:
         outputs: The Variables to compute.
         seed: Of the weights that are not read from disk.
+        built: Modules by source, used in place of new ones; those that are new are added. None: all are new.
     """
 
-    def __init__(self, outputs: Sequence[Variable], seed: int = 0) -> None:
+    def __init__(
+        self, outputs: Sequence[Variable], seed: int = 0, built: MutableMapping[Source, nn.Module] | None = None
+    ) -> None:
         super().__init__()
         self._outputs = [variable.name for variable in outputs]
         self._plan: list[tuple[int, dict[str, str], dict[str, str]]] = []
         self.sources: list[Source] = []
         self.parts = nn.ModuleList()
         nodes = walk_back(outputs)
+        built = {} if built is None else built
         for node in nodes:
             if node.source not in self.sources:
                 self.sources.append(node.source)
-                self.parts.append(node.source.build(seed))
+                if node.source not in built:
+                    built[node.source] = node.source.build(seed)
+                self.parts.append(built[node.source])
         produced: dict[int, dict[str, str]] = {id(node): {} for node in nodes}
         for variable in [*outputs, *(given for node in nodes for given in node.inputs.values())]:
             if variable.node is not None:
@@ -89,7 +97,13 @@ class Network(nn.Module):
             for name, parameter in part.named_parameters():
                 full, role = f"parts.{place}.{name}", "head" if name in new else source.role
                 found[full] = Parameter(
-                    full, parameter.numel(), role, below + depths[name], source.trainable, parameter.dim()
+                    full,
+                    parameter.numel(),
+                    role,
+                    below + depths[name],
+                    source.moves(name),
+                    parameter.dim(),
+                    source.lr_scale,
                 )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]

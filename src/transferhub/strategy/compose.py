@@ -47,7 +47,9 @@ def compose(
     clip_norm: float | None = None,
     clip_each_norm: float | None = None,
 ) -> Plan:
-    """A Plan in which each parameter moves at ``peak * multiplier * schedule(step)``.
+    """A Plan in which each parameter moves at ``peak * multiplier * lr_scale * schedule(step)``.
+
+    The multiplier is the strategy's, the scale the layer's own; groups of layers with one are named after it.
 
     Parameters that are not trainable, or would only start after the last step, are frozen.
     """
@@ -58,7 +60,7 @@ def compose(
         if not parameter.trainable or decided.starts >= steps.total:
             frozen.append((parameter.name, decided.starts))
         else:
-            members.setdefault(decided, []).append(parameter)
+            members.setdefault(_scaled(decided, parameter.lr_scale), []).append(parameter)
     late = [name for name, start in frozen if steps.total <= start < NEVER]
     if late:
         logger.warning(
@@ -74,6 +76,12 @@ def compose(
     plan = Plan(str(strategy), optimizer, groups, still, steps.total, clip_norm, clip_each_norm)
     plan.check([parameter.name for parameter in parameters])
     return plan
+
+
+def _scaled(traits: Traits, scale: float) -> Traits:
+    if scale == 1.0:
+        return traits
+    return traits._replace(name=f"{traits.name} x{scale:g}", multiplier=traits.multiplier * scale)
 
 
 def _group(traits: Traits, moving: Sequence[Parameter], peak: float, schedule: Schedule) -> Group:

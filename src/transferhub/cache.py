@@ -17,7 +17,7 @@ from transferhub import atomic, paths
 from transferhub.errors import ConfigError, HubError
 from transferhub.log import logger
 
-KINDS = ("rows", "columns")
+KINDS = ("rows", "columns", "vectors")
 DAY = 86400
 _used: set[Path] = set()
 

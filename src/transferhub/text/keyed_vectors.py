@@ -51,8 +51,8 @@ def read(path: Path, *, allowed: bool) -> tuple[list[str], Floats]:
             f"{path} is a pickle: opening it could run code",
             expected="vectors as text or in word2vec's binary form",
             fix="where gensim is: `keyed_vectors.save_word2vec_format('vectors.bin', binary=True)`; or, if you know "
-            f"where it comes from: `hub install NAME --from {path} --allow-pickle {path.name}` takes arrays and words only, "
-            "so that none of its code runs",
+            f"where it comes from: `hub install NAME --from {path} --allow-pickle {path.name}` takes arrays and words "
+            "only, so that none of its code runs",
         )
     try:
         with open(path, "rb") as file:

@@ -1,8 +1,8 @@
 """Files of word vectors that others wrote, read in one pass: a fault is told with its file and line.
 
 GloVe's text (``word n n n …``), word2vec's text and fastText's ``.vec`` (the same after a line ``WORDS DIM``),
-word2vec's binary (that line, then ``word``, a space and raw float32), fastText's ``.bin`` (through gensim), and what gensim's
-``KeyedVectors.save`` writes (a pickle: only where it is allowed by name).
+word2vec's binary (that line, then ``word``, a space and raw float32), fastText's ``.bin`` (through gensim), and what
+gensim's ``KeyedVectors.save`` writes (a pickle: only where it is allowed by name).
 """
 
 import itertools

@@ -85,7 +85,9 @@ def check_folder(folder: Path, *, weights: bool = True) -> None:
     except OSError as error:
         raise ModuleError(f"the folder {folder} cannot be read: {error.strerror}") from error
     chosen = choose(names, str(folder), weights=weights)
-    check(folder, [name for name in chosen if weights or not (name == INDEX or name.endswith((".safetensors", ".npy")))])
+    check(
+        folder, [name for name in chosen if weights or not (name == INDEX or name.endswith((".safetensors", ".npy")))]
+    )
 
 
 def check(folder: Path, chosen: Collection[str]) -> None:

@@ -202,7 +202,9 @@ def _here(name: str, *, weights: bool = True) -> Installed | None:
             f"{path} is no module" if path.exists() else f"there is no folder {path}",
             expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
             f"({' '.join(archives.ENDINGS)})",
-            fix=f"a file of word vectors is installed first: `hub install NAME --from {path}`" if path.exists() else None,
+            fix=f"a file of word vectors is installed first: `hub install NAME --from {path}`"
+            if path.exists()
+            else None,
         )
     atomic.recover(_place(name))
     here = find(name)

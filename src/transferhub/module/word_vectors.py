@@ -119,9 +119,7 @@ def checked_slots(length: int, num_slots: int) -> tuple[str, ...]:
     return SLOTS[:num_slots]
 
 
-def text_inputs(
-    program: Program, inputs: dict[str, Variable], suffix: str, length: int
-) -> tuple[Variable, Variable]:
+def text_inputs(program: Program, inputs: dict[str, Variable], suffix: str, length: int) -> tuple[Variable, Variable]:
     """A slot's ids and mask, ``[B, L]``, put into `inputs` under 1.x's names: ``word_ids`` and ``text`` are one."""
     text = program.add(Variable(f"word_ids{suffix}", (-1, length), "int64"))
     mask = program.add(Variable(f"input_mask{suffix}", (-1, length), "float32"))

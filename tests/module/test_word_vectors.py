@@ -90,10 +90,10 @@ def test_a_folder_that_was_installed_opens_anywhere_and_a_damaged_one_is_said(mo
     there = store.download("word2vec_skipgram", tmp_path / "there").folder
     assert hub.Module(directory=there).fingerprint() == module.fingerprint()
     (there / "vocab.txt").write_text("one\n")
-    with pytest.raises(ModuleError, match="5 rows, vocab.txt 1 words"):
+    with pytest.raises(ModuleError, match=r"5 rows, vocab\.txt 1 words"):
         hub.Module(directory=there)
     (there / "vocab.txt").unlink()
-    with pytest.raises(ModuleError, match="has no vocab.txt"):
+    with pytest.raises(ModuleError, match=r"has no vocab\.txt"):
         hub.Module(directory=there)
 
 

@@ -163,7 +163,7 @@ def test_a_function_of_the_users_is_needed_again_where_the_reader_is_opened(voca
     again = LACClassifyReader.reopened(tmp_path / "saved", reader.settings(), commas)
     assert ids(again.encode(["the,good"])) == [[0, 2]]
     assert again.fingerprint == reader.fingerprint
-    with pytest.raises(DataError, match="row 0: the cut .*lambda.* gave 'the'"):
+    with pytest.raises(DataError, match=r"row 0: the cut .*lambda.* gave 'the'"):
         LACClassifyReader(vocab, cut=lambda text: text).encode(["the"])
 
 

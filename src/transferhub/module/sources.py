@@ -106,7 +106,7 @@ def vector_file(path: Path, name: str = "") -> Path | None:
             f"{path} holds {len(found)} files of word vectors: {', '.join(each.name for each in found)}",
             fix="name one of them after --from",
         )
-    return (named or found or [None])[0]
+    return next(iter(named or found), None)
 
 
 def _is_vectors(path: Path) -> bool:

@@ -161,7 +161,7 @@ class WordEmbedding(nn.Module):
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.embedding = nn.Embedding.from_pretrained(weight, freeze=False, padding_idx=len(weight) - 1)
+        self.embedding = nn.Embedding(len(weight), weight.shape[1], padding_idx=len(weight) - 1, _weight=weight)
 
     def forward(self, word_ids: Tensor, input_mask: Tensor | None = None) -> dict[str, Tensor]:
         """Ids int64 ``[B, L]`` → ``word_embs`` ``[B, L, dim]``. The mask changes nothing: padding is zero.

@@ -141,7 +141,7 @@ class TextReader(ABC):
         data: Sequence[Row] | None = None,
         return_list: bool = True,
     ) -> Callable[[], Iterator[Any]]:
-        """A callable that yields 1.x's batches: what `arrays` makes, then labels int64 ``[B, 1]``, save in ``predict``."""
+        """A callable that yields 1.x's batches: what `arrays` makes; then labels ``[B, 1]``, not in ``predict``."""
         columns = self.columns(phase) if data is None else self.encode(data)
         order = np.random.permutation(len(columns)) if shuffle and phase == "train" else np.arange(len(columns))
         size = max(1, batch_size // self.max_seq_len) if self.in_tokens else batch_size

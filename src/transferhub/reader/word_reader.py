@@ -55,8 +55,8 @@ class LACClassifyReader(TextReader):
 
     def __init__(
         self,
-        vocab_path: str | Path | None = None,
-        dataset: BaseDataset | None = None,
+        vocab_path: str | Path | BaseDataset | None = None,
+        dataset: BaseDataset | str | Path | None = None,
         in_tokens: bool = False,
         max_len: int = 500,
         cut: tokenizers.Cut | str | None = None,
@@ -69,9 +69,11 @@ class LACClassifyReader(TextReader):
         use_task_id: bool = False,
     ) -> None:
         if isinstance(vocab_path, BaseDataset):  # 1.2's order
-            vocab_path, dataset = dataset, vocab_path  # type: ignore[assignment]
-        if vocab_path is None:
+            vocab_path, dataset = dataset, vocab_path
+        if vocab_path is None or isinstance(vocab_path, BaseDataset):
             raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
+        if isinstance(dataset, str | Path):
+            raise ConfigError(f"dataset={dataset!r}", expected="a data set: hub.dataset.load(…)")
         length = max_len if max_seq_len is None else max_seq_len
         if length < 1:
             raise ConfigError(f"max_len={length}", expected="at least 1")
@@ -120,8 +122,8 @@ class LACClassifyReader(TextReader):
 
     def _pieces(self, text: str, place: int) -> tuple[list[list[int]], Cut]:
         """The ids of a text, in one piece or in windows, and what was not read."""
-        words = self.cut(text)
-        if not isinstance(words, Sequence) or isinstance(words, str) or not all(isinstance(w, str) for w in words):
+        words: Any = self.cut(text)
+        if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
             raise DataError(
                 f"row {place}: the cut {self.cut_name} gave {words!r:.60}", expected="a list of words, each a str"
             )

@@ -17,7 +17,7 @@ from transferhub import atomic, paths
 from transferhub.errors import ConfigError
 from transferhub.log import logger
 
-KINDS = ("rows", "columns", "archives")
+KINDS = ("rows", "columns", "archives", "vectors")
 DAY = 86400
 _used: set[Path] = set()
 

@@ -80,8 +80,8 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
     Args:
         name: The name it is to have. A folder or an archive is installed under its own name.
         version: As in ``ernie==1.2.0``: kept in the record; sources here have one version each.
-        origin: A folder, archive, ``hf:OWNER/NAME`` or another module to take the files from; the name then stands
-            for that.
+        origin: A folder, archive, file of word vectors, ``hf:OWNER/NAME`` or another module to take the files from;
+            the name then stands for that.
         allow: Pickles that may be opened, by file name; they are converted and not kept.
 
     Raises:
@@ -187,21 +187,27 @@ def _path(name: str) -> Path | None:
 
 
 def _stem(path: Path) -> str:
-    """What a module from a folder or an archive is called."""
-    return path.name[: len(path.name) - len(archives.ending(path))] if path.is_file() else path.name
+    """What a module from a folder, an archive or a file of word vectors is called."""
+    if not path.is_file():
+        return path.name
+    return path.name.removesuffix(archives.ending(path) or path.suffix)
 
 
 def _here(name: str, *, weights: bool = True) -> Installed | None:
     if path := _path(name):
         if path.is_file() and archives.ending(path):
-            return Installed(_stem(path), sources.unpacked(path), str(path), "", _family(None))
+            folder = sources.unpacked(path)
+            return Installed(_stem(path), folder, str(path), "", _family(folder))
         if path.is_dir():
             files.check_folder(path, weights=weights)
-            return Installed(path.name, path, str(path), "", _family(None))
+            return Installed(path.name, path, str(path), "", _family(path))
         raise ModuleError(
             f"{path} is no module" if path.exists() else f"there is no folder {path}",
             expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
             f"({' '.join(archives.ENDINGS)})",
+            fix=f"a file of word vectors is installed first: `hub install NAME --from {path}`"
+            if path.exists()
+            else None,
         )
     place = _place(name)
     if not (place / RECORD).is_file() and paths.modules().is_dir():
@@ -237,7 +243,7 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         with sources.opened(name, address, known, allow, again) as source, atomic.whole_folder(target) as folder:
             _fill(folder, source)
             kept = card.name if card and origin is None else name
-            family = _family(known)
+            family = _family(folder, known, card)
             _write(Installed(kept, folder, address, version or source.version, family, stands_for), folder)
     except HubError:
         raise
@@ -260,8 +266,8 @@ def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
         return str(here.folder), "" if origin == name else origin, None
     if origin.startswith("hf:"):
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
-    if path and (path.is_dir() or (path.is_file() and archives.ending(path))):
-        called = _stem(path.resolve())
+    if path and path.exists():
+        called = _stem((sources.vector_file(path, name) or path).resolve())
         return str(path.resolve()), "" if canonical(called) == canonical(name) and not own else called, None
     if not path and (here := _here(origin)):
         called = here.stands_for or here.name
@@ -325,8 +331,14 @@ def _unreachable(name: str, address: str, card: Card | None, error: Exception) -
     )
 
 
-def _family(card: Card | None) -> str:
-    return card.family if card else "transformer"  # the family of folders with a config.json
+def _family(folder: Path, known: Card | None = None, own: Card | None = None) -> str:
+    """The family of some files: `known` is the card of where they come from, `own` that of the name they get."""
+    kind = files.model_type(folder)
+    if kind == files.WORD_VECTORS:  # which network is made of the vectors, the name says
+        return own.family if own and own.family == "matching" else "word_vectors"
+    if kind == files.ELMO:
+        return "elmo"
+    return known.family if known else "transformer"
 
 
 def _place(name: str) -> Path:

@@ -1,7 +1,7 @@
 """Texts with more tokens than may be read at once: cut at the end, kept at both ends, or read window by window."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from transferhub.errors import ConfigError, did_you_mean
 
@@ -21,17 +21,19 @@ class Cut:
         tokens: Tokens that they lost.
         of: Tokens of all rows.
         windowed: Rows that are read in more than one window.
+        unknown: Words that the vocabulary does not have and that are left out (word readers only).
+        bare: Rows of which no word was left.
     """
 
     rows: int = 0
     tokens: int = 0
     of: int = 0
     windowed: int = 0
+    unknown: int = 0
+    bare: int = 0
 
     def __add__(self, other: "Cut") -> "Cut":
-        return Cut(
-            self.rows + other.rows, self.tokens + other.tokens, self.of + other.of, self.windowed + other.windowed
-        )
+        return Cut(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 NOTHING_CUT = Cut()

@@ -18,9 +18,13 @@ NAMES = [
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
+    "apply",
     "dataset",
+    "fluid",
+    "layers",
     "load",
     "logger",
+    "network",
     "reader",
 ]
 

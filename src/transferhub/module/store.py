@@ -53,10 +53,13 @@ def installed() -> list[Installed]:
         for folder in sorted(paths.modules().iterdir()):
             if (folder / RECORD).is_file():
                 with contextlib.suppress(ModuleError):  # a damaged one does not work now
-                    module = _read(folder)
-                    if damage(module, bytes_too=False) is None:
-                        found[folder.name] = module
+                    found[folder.name] = _read(folder)
     return sorted(found.values(), key=lambda module: module.name)
+
+
+def _working() -> str:
+    """The names of the modules that can be opened now, for messages."""
+    return ", ".join(module.name for module in installed() if damage(module, bytes_too=False) is None)
 
 
 def locate(name: str, *, weights: bool = True) -> Installed:
@@ -235,7 +238,7 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         raise ModuleError(
             f"the module {name} is not on this machine, and no public copy of it in PyTorch's form is known",
             fix=f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
-            f"modules that work now: {', '.join(module.name for module in installed())}",
+            f"modules that work now: {_working()}",
         )
     again = f"hub install {name}" + (f" --from {origin}" if origin else "")
     logger.info("Installing %s module from %s", name, address)
@@ -277,7 +280,7 @@ def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     raise ModuleError(
         f"cannot install {name} from {origin!r}: no such folder, archive or module",
         expected=f"a folder, an archive ({' '.join(archives.ENDINGS)}), hf:OWNER/NAME or a module",
-        fix=f"modules that can be named here: {', '.join(module.name for module in installed())}",
+        fix=f"modules that can be named here: {_working()}",
     )
 
 
@@ -315,7 +318,7 @@ def _unknown(name: str) -> ModuleError:
     return ModuleError(
         f"there is no module called {name!r}",
         expected="a name of `hub list --all`, a folder with config.json and weights, or hf:OWNER/NAME",
-        fix=f"{did_you_mean(name, names)}modules that work now: {', '.join(module.name for module in installed())}",
+        fix=f"{did_you_mean(name, names)}modules that work now: {_working()}",
     )
 
 
@@ -327,7 +330,7 @@ def _unreachable(name: str, address: str, card: Card | None, error: Exception) -
         f"the module {name} is not on this machine, and {address}{size} cannot be fetched: {reason}",
         fix=f"with a network: `hub install {name}` (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids it); "
         f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
-        f"modules that work now: {', '.join(module.name for module in installed())}",
+        f"modules that work now: {_working()}",
     )
 
 

@@ -191,7 +191,7 @@ class LACClassifyReader(TextReader):
             cut=cut or name,
             user_dict=dictionaries,
             do_lower_case=bool(settings["do_lower_case"]),
-            long_text=str(settings["long_text"]),
+            long_text=str(settings.get("long_text", "truncate")),
         )
 
 

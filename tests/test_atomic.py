@@ -82,3 +82,13 @@ def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
         atomic.write_text(tmp_path / "t", "\ud800")
     assert (tmp_path / "t").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_files_are_for_all_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic.whole_folder(tmp_path / "folder") as folder:
+            (folder / "a").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "folder" / "a").stat().st_mode & 0o777 == 0o640

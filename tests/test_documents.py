@@ -48,7 +48,7 @@ def test_the_readmes_first_blocks_run_as_they_stand(in_tmp, monkeypatch):
 def test_the_readmes_commands_exist():
     known = {command.name for command in app.registered_commands}
     for page in ("README.md", "README.zh.md"):
-        used = set(re.findall(r"\bhub ([a-z]+)\b", "\n".join(blocks(page, "bash"))))
+        used = set(re.findall(r"\bhub ([a-z-]+)\b", "\n".join(blocks(page, "bash"))))
         assert used <= known
         for block in blocks(page, "python"):
             compile(block, page, "exec")

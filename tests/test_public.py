@@ -7,16 +7,24 @@ import transferhub
 
 NAMES = [
     "AdamWeightDecayStrategy",
+    "CombinedStrategy",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
     "HubError",
+    "L2SPFinetuneStrategy",
+    "LoRAStrategy",
     "Module",
     "RunConfig",
     "TextClassifierTask",
+    "ULMFiTStrategy",
     "__version__",
+    "apply",
     "dataset",
+    "fluid",
+    "layers",
     "load",
     "logger",
+    "network",
     "reader",
 ]
 

@@ -27,10 +27,23 @@ _WHERE = {
     "Module": "module",
     "RunConfig": "engine.config",
     "TextClassifierTask": "task.classifier",
+    "apply": "graph.applied",
     "load": "task.saved_model",
     "logger": "log",
 }
-_ROOMS = ("dataset", "reader", "strategy", "task", "module", "errors", "finetune", "common")
+_ROOMS = (
+    "dataset",
+    "reader",
+    "strategy",
+    "task",
+    "module",
+    "errors",
+    "finetune",
+    "common",
+    "layers",
+    "network",
+    "fluid",
+)
 
 __all__ = [
     "AdamWeightDecayStrategy",
@@ -45,17 +58,25 @@ __all__ = [
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
+    "apply",
     "dataset",
+    "fluid",
+    "layers",
     "load",
     "logger",
+    "network",
     "reader",
 ]
 
 if TYPE_CHECKING:
     from transferhub import dataset as dataset
+    from transferhub import fluid as fluid
+    from transferhub import layers as layers
+    from transferhub import network as network
     from transferhub import reader as reader
     from transferhub.engine.config import RunConfig as RunConfig
     from transferhub.errors import HubError as HubError
+    from transferhub.graph.applied import apply as apply
     from transferhub.log import logger as logger
     from transferhub.module import Module as Module
     from transferhub.strategy import AdamWeightDecayStrategy as AdamWeightDecayStrategy

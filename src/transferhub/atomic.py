@@ -29,6 +29,7 @@ UNWRITABLE = (
     errno.EPERM,
     errno.EIO,
     errno.ENOTDIR,
+    errno.EEXIST,
     errno.ENAMETOOLONG,
 )
 
@@ -107,7 +108,7 @@ def whole_folder(final: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, fix: str | None = None) -> Iterator[None]:
     """Say it well when `path` cannot be written because of the disk or the folder; other errors pass as they are."""
     try:
         yield
@@ -121,7 +122,8 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(
             f"{path} cannot be written: {os.strerror(number)}",
             expected="room on the disk" if full else "a folder that may be written to",
-            fix=("free some space" if full else "choose another folder, or change its permissions")
+            fix=fix
+            or ("free some space" if full else "choose another folder, or change its permissions")
             + ", then give the same command again: what was saved before is whole",
         ) from error
 
@@ -179,8 +181,15 @@ def _seal(folder: Path) -> None:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
+        path.chmod(0o666 & ~_umask())  # safetensors writes for the owner alone
         files[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
     write_json(folder / MANIFEST, {"files": files})
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _sync_folder(folder: Path) -> None:

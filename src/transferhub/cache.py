@@ -7,18 +7,19 @@ Environment:
 
 import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import filelock
+
 from transferhub import atomic, paths
-from transferhub.errors import ConfigError, HubError
+from transferhub.errors import ConfigError
 from transferhub.log import logger
 
-KINDS = ("rows", "columns", "features")
+KINDS = ("rows", "columns", "archives", "vectors", "features")
 DAY = 86400
 _used: set[Path] = set()
 
@@ -32,30 +33,21 @@ def entry(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
         fill: Writes the content into the folder that it is given.
 
     Raises:
-        HubError: The folder cannot be written; and whatever `fill` raises.
+        StorageError: The folder cannot be written; and whatever `fill` raises.
     """
     folder = paths.cache() / kind / key
     _used.add(folder)
-    with writing():
-        if not _is_whole(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            with atomic.whole_folder(folder, replace=False) as part:
-                fill(part)
-            _trim()
-        os.utime(folder)
+    locks = paths.cache() / "locks"
+    with atomic.writing(folder, fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written"):
+        locks.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(locks / f"{kind}-{key}"):  # one process fills it, others wait
+            if atomic.damage(folder, bytes_too=False):
+                shutil.rmtree(folder, ignore_errors=True)
+                with atomic.whole_folder(folder) as part:
+                    fill(part)
+                _trim()
+            os.utime(folder)
     return folder
-
-
-@contextlib.contextmanager
-def writing() -> Iterator[None]:
-    """Turn what the system says of the cache's folder into a `HubError` that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise HubError(
-            f"the cache {paths.cache()} cannot be written: {error}",
-            fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written",
-        ) from error
 
 
 def cap() -> int:
@@ -127,14 +119,6 @@ def _chosen(kind: str | None) -> tuple[str, ...]:
     return KINDS if kind is None else (kind,)
 
 
-def _is_whole(folder: Path) -> bool:
-    try:
-        files = json.loads((folder / atomic.MANIFEST).read_text(encoding="utf-8"))["files"]
-        return all((folder / name).stat().st_size == said["bytes"] for name, said in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
 def _trim() -> None:
     limit, found = cap(), entries()
     for kind in KINDS:
@@ -142,6 +126,10 @@ def _trim() -> None:
             with contextlib.suppress(OSError):  # another process removes it
                 if time.time() - part.stat().st_mtime > DAY:  # a process that was killed left it half-written
                     shutil.rmtree(part, ignore_errors=True)
+    for lock in (paths.cache() / "locks").glob("*"):
+        with contextlib.suppress(OSError):
+            if time.time() - lock.stat().st_mtime > DAY:
+                lock.unlink(missing_ok=True)
     total = sum(entry.bytes for entry in found)
     removed: list[int] = []
     for entry in sorted(found, key=lambda entry: entry.used):

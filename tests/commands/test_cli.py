@@ -188,3 +188,82 @@ def test_the_loss_is_chosen_by_options(finetune, in_tmp, capsys):
     assert (settings["class_weight"], settings["label_smoothing"]) == ("balanced", 0.1)
     assert finetune("--num_epoch=1", "--metrics", "balanced_acc, f1_macro", "--overwrite", "--json") == 0
     assert list(json.loads(capsys.readouterr().out.splitlines()[-1])["dev"]) == ["balanced_acc", "f1_macro", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--strategy", "ulmfit", "--strategy-arg", "dis_blocks=2", "--strategy-arg", "frz_blocks=0"],
+            "ULMFiTStrategy",
+        ),
+        (["--strategy", "l2sp"], "L2SPFinetuneStrategy(learning_rate=0.005"),
+        (["--strategy", "lora", "--strategy-arg", "rank=2"], "rank=2"),
+        (["--strategy", "combined", "--strategy-arg", 'scheduler={"warmup": 0.1}'], "'warmup': 0.1"),
+        (["--strategy", "default", "--strategy-arg", "optimizer_name=sgd"], "optimizer_name='sgd'"),
+        (["--strategy-arg", "layerwise-decay=0.9"], "layerwise_decay=0.9"),
+    ],
+)
+def test_a_strategy_is_chosen_by_options(finetune, in_tmp, capsys, options, said):
+    assert finetune("--num-epoch", "1", *options) == 0
+    record = json.loads((in_tmp / "run" / "run.json").read_text(encoding="utf-8"))
+    assert said in record["settings"]["strategy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--strategy", "ulmfitt"], "did you mean 'ulmfit'"),
+        (["--strategy", "ulmfit", "--strategy-arg", "dis_block=3"], "did you mean 'dis_blocks'"),
+        (["--strategy", "ulmfit", "--weight-decay", "0.1"], "--weight-decay: the strategy ulmfit has no argument"),
+        (["--strategy-arg", "freeze"], "NAME=VALUE"),
+        (["--strategy-arg", "freeze=many"], "freeze='many'"),
+    ],
+)
+def test_a_strategy_that_does_not_exist_is_refused(finetune, capsys, options, said):
+    assert finetune(*options) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_is_not_written_over_itself_and_an_empty_path_is_none(finetune, review_files, capsys):
+    assert finetune("--num-epoch", "1") == 0
+    before = review_files["dev"].read_bytes()
+    assert hub("predict", "run/best_model", review_files["dev"], "--output", review_files["dev"]) == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert review_files["dev"].read_bytes() == before
+    assert hub("predict", "run/best_model", "") == 2
+    assert hub("evaluate", "run/best_model", " ") == 2
+
+
+def test_columns_and_encodings_of_other_files_can_be_named(finetune, in_tmp, capsys):
+    assert finetune("--num-epoch", "1") == 0
+    (in_tmp / "other.csv").write_bytes("Meinung;Urteil\ngood room;positive\nbad fööd;negative\n".encode("cp1252"))
+    capsys.readouterr()
+    named = ["--text-column", "Meinung", "--encoding", "cp1252"]
+    assert hub("evaluate", "run/best_model", "other.csv", "--label-column", "Urteil", "--json", *named) == 0
+    assert "acc" in json.loads(capsys.readouterr().out)
+    assert hub("predict", "run/best_model", "other.csv", *named) == 0
+    assert "bad fööd" in capsys.readouterr().out
+    assert hub("finetune", "--module", "nothing", "--train", "other.csv", "--encoding", "none") == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(b"\xef\xbb\xbfgood\r\nbad\r\n", ["good", "bad"]), (b"good", ["good"]), (b"", [])]
+)
+def test_standard_input_is_read_as_lines_of_utf8(finetune, capsys, monkeypatch, given, expected):
+    assert finetune("--num-epoch", "1") == 0
+    capsys.readouterr()
+
+    def standard_input(content):
+        stream = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", errors="surrogateescape")
+        monkeypatch.setattr("sys.stdin", stream)
+
+    standard_input(given)
+    assert hub("predict", "run/best_model", "-") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["text"] for row in rows] == expected
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO(b"good\n\xff\n"), encoding="utf-8", errors="surrogateescape")
+    )
+    assert hub("predict", "run/best_model", "-") == 2
+    assert "not UTF-8 at line 2 (byte 0xff)" in capsys.readouterr().err

@@ -44,6 +44,7 @@ STRATEGIES = {
     "finetune adagrad": lambda: hub.DefaultFinetuneStrategy(learning_rate=3e-2, optimizer_name="adagrad"),
     "finetune rmsprop": lambda: hub.DefaultFinetuneStrategy(learning_rate=2e-3, optimizer_name="rmsprop"),
     "finetune adamax": lambda: hub.DefaultFinetuneStrategy(learning_rate=1e-2, optimizer_name="adamax"),
+    "adamw ftrl": lambda: hub.AdamWeightDecayStrategy(learning_rate=5e-2, optimizer_name="ftrl"),
     "finetune ftrl": lambda: hub.DefaultFinetuneStrategy(learning_rate=5e-2, optimizer_name="ftrl"),
     "adamw": lambda: hub.AdamWeightDecayStrategy(learning_rate=1e-2),
     "adamw noam": lambda: hub.AdamWeightDecayStrategy(learning_rate=1e-2, lr_scheduler="noam_decay"),
@@ -150,7 +151,7 @@ def start(build, tiny, in_tmp):
     rows = reviews(48, 1)
     columns = reader.encode([text for text, _ in rows], [int(label == "positive") for _, label in rows])
 
-    def run(strategy, name, crash_at=None, watch=lambda training: None):
+    def run(strategy, name, crash_at=None, watch=lambda training: None, precision="fp32"):
         network = build()
         strategy.adapt(network, 3)
         plan = strategy.plan(network.described_parameters(), Steps(TOTAL, IN_EPOCH))
@@ -162,7 +163,7 @@ def start(build, tiny, in_tmp):
 
         splits = Splits(columns, None, reader.pad, str)
         training = Training(
-            speed_up(network), Objective(), splits, plan, config, "fp32", events, in_tmp / name, save_best
+            speed_up(network), Objective(), splits, plan, config, precision, events, in_tmp / name, save_best
         )
         (in_tmp / name).mkdir(exist_ok=True)
         events.add("save_ckpt_interval", "default", lambda _: training.save_checkpoint())
@@ -220,11 +221,26 @@ def test_every_strategy_on_every_network(strategy, start, build, in_tmp):
         assert all(0 <= group.rate(step) <= group.peak * (1 + 1e-12) for step in range(TOTAL))
     assert np.mean(losses[-6:]) < np.mean(losses[:6])
 
-    start(strategy, "stopped", crash_at=14)
+    start(strategy, "stopped", crash_at=10)  # goes on from step 8, while some groups rest
     start(strategy, "stopped")
     for name in ("model.safetensors", "optimizer.safetensors"):
         bits = [atomic.sha256(in_tmp / run / f"step_{TOTAL}" / name) for run in ("quiet", "stopped")]
         assert bits[0] == bits[1], name
+
+
+@pytest.mark.parametrize("name", ["adamw", "adamw head first", "l2sp", "ulmfit", "lora"])
+def test_in_bf16_a_stopped_run_ends_with_the_same_bits_and_statistics_move(name, start, in_tmp):
+    strategy = STRATEGIES[name]()
+    training, losses = start(strategy, "quiet", precision="bf16")
+    start(strategy, "stopped", crash_at=10, precision="bf16")
+    again, _ = start(strategy, "stopped", precision="bf16")
+    ours, theirs = training.network.state_dict(), again.network.state_dict()
+    assert [each for each in ours if not torch.equal(ours[each], theirs[each])] == []
+    for each, value in ours.items():
+        assert value.dtype != torch.bfloat16
+        if each.endswith("running_mean") and not name.startswith("lora"):
+            assert value.any(), "the statistics of the working copy are the master's"
+    assert np.mean(losses[-6:]) < np.mean(losses[:6])
 
 
 def test_a_plan_that_forgets_a_parameter_is_refused(make_task, in_tmp):

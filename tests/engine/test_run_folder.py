@@ -118,3 +118,15 @@ def test_a_record_that_cannot_be_read_is_said(in_tmp):
     (in_tmp / "run" / "run.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         open_run("run", {}, MACHINE)
+
+
+def test_files_of_others_that_look_like_a_runs_are_not_replaced(in_tmp):
+    for overwrite in (False, True):
+        (in_tmp / "mine" / "best_model").mkdir(parents=True, exist_ok=True)
+        (in_tmp / "mine" / "best_model" / "notes.txt").write_text("mine")
+        with pytest.raises(RunError, match=r"mine holds best_model, but no run\.json"):
+            open_run("mine", {"seed": 1}, MACHINE, overwrite=overwrite)
+        assert (in_tmp / "mine" / "best_model" / "notes.txt").read_text() == "mine"
+    (in_tmp / "other").mkdir()
+    (in_tmp / "other" / "train.csv").write_text("rows")
+    open_run("other", {"seed": 1}, MACHINE).close()

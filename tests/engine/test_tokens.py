@@ -22,10 +22,10 @@ def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
 def test_the_line_says_rows_tokens_and_padding():
     columns = Columns.from_rows({"input_ids": [[7] * length for length in (10, 20, 30, 40)]}, None)
     counted = count(columns, [np.array([0, 1]), np.array([2, 3])], 128)
-    assert counted == TokenCount(4, 100, 2 * 20 + 2 * 40, 128)
+    assert counted == TokenCount(4, 100, 2 * 20 + 2 * 40, 128, 4)
     said = "4 rows, 100 tokens, 25 a row; 17 % padding in length-grouped batches (80 % if all were padded to 128)"
     assert counted.line == said
-    assert "305,118 tokens, 53 a row" in TokenCount(5749, 305118, 346725, 128).line
+    assert "305,118 tokens, 53 a row" in TokenCount(5749, 305118, 346725, 128, 5749).line
 
 
 def test_a_run_says_and_keeps_the_counts_of_each_split(make_task, in_tmp, lines):

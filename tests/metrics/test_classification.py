@@ -118,7 +118,7 @@ def test_a_function_that_fails_is_named_with_its_error():
 
 def test_what_f1_is_of_is_said():
     assert meanings({"acc": None, "f1": None}, ["no", "yes"]) == ["f1 is of the class 'yes'"]
-    assert meanings({"f1": None}, list("abcde")) == ["f1 is the mean over 5 classes (macro)"]
+    assert meanings({"f1": None}, list("abcde")) == ["f1 is the mean over the classes that occur, of 5 (macro)"]
     said = meanings({"precision": None, "recall": None, "f1": None, "mine": mine}, ["0", "1"])
     assert said == ["precision, recall and f1 are of the class '1'"]
     assert meanings({"acc": None, "f1_macro": None}, ["0", "1"]) == []

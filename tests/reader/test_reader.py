@@ -60,7 +60,7 @@ def test_texts_and_pairs_do_not_mix(reader):
 
 def test_a_split_comes_from_the_disk_cache_the_second_time(reader, monkeypatch):
     first = reader.columns("train")
-    monkeypatch.setattr(reader, "_tokenise", None)
+    monkeypatch.setattr(reader, "read", None)
     second = reader.columns("train")
     assert np.array_equal(first.ragged["input_ids"], second.ragged["input_ids"])
     assert isinstance(second.ragged["input_ids"], np.memmap)

@@ -1,5 +1,7 @@
 """Schedules and groupings against tables computed by hand from the papers' equations."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ import transferhub as hub
 from transferhub.errors import ConfigError
 from transferhub.graph import Parameter
 from transferhub.strategy import STRATEGIES, Steps, schedules
-from transferhub.strategy.classic import Ftrl, LarsMomentum
+from transferhub.strategy.lars import LarsMomentum
 from transferhub.strategy.optimizers import OPTIMIZERS, Pulls
 
 # Howard and Ruder 2018, eq. 3, T = 10, cut_frac = 0.2, ratio = 32: cut = 2;
@@ -196,7 +198,7 @@ def test_what_is_frozen_by_the_context_stays_frozen_under_every_strategy():
         (lambda: hub.CombinedStrategy(scheduler={"warmup": 2}), "warmup=2"),
         (lambda: hub.CombinedStrategy(regularization={"L3": 1}), "there is no 'L3'"),
         (lambda: hub.CombinedStrategy(clip={"GlobalNorm": -1}), "GlobalNorm=-1"),
-        (lambda: hub.CombinedStrategy(clip={"GlobalNorm": "much"}), "a number"),
+        (lambda: hub.CombinedStrategy(clip={"GlobalNorm": "much"}), "finite number"),
         (lambda: hub.ULMFiTStrategy(cut_fraction=1.5), "cut_fraction=1.5"),
         (lambda: hub.ULMFiTStrategy(dis_blocks=-1), "dis_blocks=-1"),
         (lambda: hub.ULMFiTStrategy(factor=0), "factor=0"),
@@ -251,15 +253,33 @@ def test_lars_by_hand():
     assert parameter[1].item() == pytest.approx(4.0 - 0.0005 - 0.9 * 0.0005 - 0.0005, abs=1e-6)
 
 
-def test_ftrl_by_hand():
+def test_ftrl_by_hand_and_a_falling_rate_does_not_pull_a_weight_to_zero():
     parameter = torch.nn.Parameter(torch.tensor([1.0]))
-    optimizer = Ftrl([{"params": [parameter], "lr": 0.1}], epsilon=1.0)
-    parameter.grad = torch.tensor([2.0])
-    optimizer.step()
-    # n = 1, z = -1 * 1 / 0.1 = -10; n' = 5, z' = -10 + 2 - (sqrt 5 - 1) / 0.1 * 1; p = -z' * 0.1 / sqrt 5
-    after = 5**0.5
-    assert parameter.item() == pytest.approx((10 - 2 + (after - 1) / 0.1) * 0.1 / after, rel=1e-6)
-    assert parameter.item() == pytest.approx(1 - 0.1 * 2 / after, rel=1e-6), "a step against the gradient"
+    optimizer = OPTIMIZERS["ftrl"]([{"params": [parameter]}])
+    expected, squares = 1.0, 1e-10
+    for rate, gradient in ((0.1, 2.0), (0.05, 1.0), (0.01, 1e-6)):
+        optimizer.param_groups[0]["lr"] = rate
+        parameter.grad = torch.tensor([gradient])
+        optimizer.step()
+        squares += gradient**2
+        expected -= rate * gradient / squares**0.5
+        assert parameter.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "wrong"),
+    [
+        (strategy, name, wrong)
+        for strategy, make in STRATEGIES.items()
+        for name in inspect.signature(make).parameters
+        for wrong in ("abc", [], {"a": "b"}, float("nan"), float("inf"), True)
+        if not (name == "target_modules" and wrong in ("abc", []))
+        and not (name.endswith(("params_layer", "regularization", "clip", "scheduler")) and wrong == [])
+    ],
+)
+def test_an_argument_of_another_kind_is_an_error_of_ours(strategy, name, wrong):
+    with pytest.raises(ConfigError):
+        STRATEGIES[strategy](**{name: wrong})
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -1,5 +1,6 @@
 """A run that the world does not treat well: nothing that was saved is lost, and the next start goes on."""
 
+import contextlib
 import errno
 import json
 import os
@@ -33,45 +34,47 @@ def crash(task, _):
         raise Crash
 
 
-@pytest.fixture
-def size_limit():
-    """Files may not grow beyond so many bytes: what a full disk looks like from inside."""
+@contextlib.contextmanager
+def full_disk():
+    """Yield a function after whose call files may not grow beyond so many bytes: a full disk, seen from inside.
+
+    The limit holds for the whole process, so it ends with the block, before pytest writes to a file of its own.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    def limit(size):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize(("full_at", "save_every"), [(7, 3), (5, None)], ids=["checkpoint", "best model"])
 def test_a_full_disk_leaves_the_checkpoint_before_whole_and_the_run_goes_on_later(
-    make_task, in_tmp, size_limit, full_at, save_every
+    make_task, in_tmp, full_at, save_every
 ):
     make_task(checkpoint_dir="quiet", save_ckpt_interval=save_every).finetune_and_eval()
     task = make_task(checkpoint_dir="full", save_ckpt_interval=save_every)
-    task.add_hook("run_step", "fill", lambda task, _: size_limit(40_000) if task.current_step == full_at else None)
-    with pytest.raises(
-        StorageError, match=r"full/\w+ cannot be written: File too large(?s:.)*free some space"
-    ) as caught:
-        task.finetune_and_eval()
+    said = r"full/\w+ cannot be written: File too large(?s:.)*free some space"
+    with full_disk() as limit:
+        task.add_hook("run_step", "fill", lambda task, _: limit(40_000) if task.current_step == full_at else None)
+        with pytest.raises(StorageError, match=said) as caught:
+            task.finetune_and_eval()
     assert "what was saved before is whole" in str(caught.value)
     assert not list((in_tmp / "full").glob(".*.part"))
     for folder in (in_tmp / "full").glob("step_*"):
         assert atomic.damage(folder) is None
     assert save_every is None or (in_tmp / "full" / "step_6").is_dir()
-    size_limit(resource.RLIM_INFINITY)
     make_task(checkpoint_dir="full", save_ckpt_interval=save_every).finetune_and_eval()
     assert bits(in_tmp / "full") == bits(in_tmp / "quiet")
 
 
-def test_a_disk_that_is_full_from_the_start_is_said(make_task, in_tmp, size_limit):
-    size_limit(10)
-    with pytest.raises(StorageError, match="cannot be written: File too large"):
-        make_task(checkpoint_dir="run").finetune_and_eval()
+def test_a_disk_that_is_full_from_the_start_is_said(make_task, in_tmp):
+    task = make_task(checkpoint_dir="run")
+    with full_disk() as limit:
+        limit(10)
+        with pytest.raises(StorageError, match="cannot be written: File too large"):
+            task.finetune_and_eval()
 
 
 def test_a_folder_that_becomes_read_only_is_said_and_nothing_is_lost(make_task, in_tmp, monkeypatch):

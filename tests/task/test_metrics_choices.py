@@ -48,7 +48,9 @@ def test_a_function_may_choose_the_best_model_and_stays_with_its_script(make_tas
     assert f"<b>{result.dev['rows_right']:g}</b>rows_right on dev" in page
     lines.clear()
     loaded = hub.load("run")
-    assert [line for line in lines if "functions of a script" in line and line.endswith("rows_right")]
+    assert [
+        line for line in lines if "rows_right are functions of a script" in line and line.endswith("evaluated by acc")
+    ]
     assert set(loaded.evaluate([InputExample(0, "good", None, "positive")])) == {"acc", "loss"}
 
 

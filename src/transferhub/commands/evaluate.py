@@ -1,15 +1,25 @@
 """``hub evaluate``: the scores of a best model on a file."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from transferhub.commands import options
+
 
 def evaluate(
-    best_model: Annotated[Path, typer.Argument(help="The best_model folder of a run.")],
-    file: Annotated[Path, typer.Argument(help="csv or tsv with a header line and labels.")],
+    best_model: options.BestModel,
+    file: Annotated[
+        str, typer.Argument(help="csv, tsv, txt, json, jsonl, parquet or a folder of text files, with labels.")
+    ],
+    text_column: options.TextColumn = None,
+    text_pair_column: options.TextPairColumn = None,
+    label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    quoted: options.Quoted = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a best model on a file with labels, in fp32.
@@ -17,6 +27,10 @@ def evaluate(
     Example: hub evaluate ckpt_20261121101500/best_model test.csv
     """
     import transferhub as hub
+    from transferhub.task.applying import file_rows
 
-    scores = hub.load(best_model).evaluate(file)
+    path, task = options.given_path(file, "FILE"), hub.load(best_model)
+    columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column}
+    form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
+    scores = task.evaluate(file_rows(task, path, labelled=True, columns=columns, form=form))
     print(json.dumps(scores) if as_json else "\n".join(f"{name:10} {value:.5f}" for name, value in scores.items()))

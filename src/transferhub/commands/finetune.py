@@ -24,6 +24,10 @@ def finetune(
     text_column: options.TextColumn = None,
     text_pair_column: options.TextPairColumn = None,
     label_column: options.LabelColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    quoted: options.Quoted = None,
     task: Annotated[str, typer.Option(help=f"One of: {', '.join(TASKS)}.")] = TASKS[0],
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")
@@ -98,7 +102,18 @@ def finetune(
             weight_decay=weight_decay,
         ),
     )
-    rows = hub.dataset.load(train, dev, test, text=text_column, text_pair=text_pair_column, label=label_column)
+    rows = hub.dataset.load(
+        options.given_path(str(train), "--train"),
+        dev,
+        test,
+        text=text_column,
+        text_pair=text_pair_column,
+        label=label_column,
+        delimiter=delimiter,
+        encoding=encoding,
+        header=header,
+        quoted=quoted,
+    )
     trained = hub.TextClassifierTask(
         module=hub.Module(name=module, pretrained=not from_scratch),
         dataset=rows,

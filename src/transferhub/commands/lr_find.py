@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from transferhub.commands import options
+from transferhub.errors import ConfigError
 
 
 def lr_find(
@@ -30,6 +31,8 @@ def lr_find(
 
     Example: hub lr-find --module minilm --train reviews.csv
     """
+    if picture.is_dir():
+        raise ConfigError(f"--picture {picture} is a folder", expected="the name of a file to write")
     import transferhub as hub
     from transferhub import atomic
     from transferhub.task.lr_find import find_rate
@@ -42,7 +45,13 @@ def lr_find(
     if as_json:
         print(json.dumps({"suggestion": found.suggestion, "steepest": found.steepest, "picture": str(picture)}))
         return
+    if found.suggestion is None:
+        print(f"no suggestion: the loss did not fall clearly between {low:g} and {found.rates[-1]:g}")
+        print(f"picture     {picture}\nnext        more --steps, another --low or --high, or more rows")
+        return
     print(f"suggestion  {found.suggestion:.2g}  (a tenth of where the loss was lowest)")
     print(f"steepest    {found.steepest:.2g}  (where it fell fastest)")
     print(f"picture     {picture}")
-    print(f"next        hub finetune --module {module} --train {train} --learning-rate {found.suggestion:.2g}")
+    same = "".join(f" --strategy-arg {argument}" for argument in strategy_arg or ())
+    same = ("" if strategy == "adamw" else f" --strategy {strategy}") + same
+    print(f"next        hub finetune --module {module} --train {train} --learning-rate {found.suggestion:.2g}{same}")

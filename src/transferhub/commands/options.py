@@ -20,6 +20,15 @@ Train = Annotated[Path, typer.Option(help="csv, tsv, json, jsonl or parquet, or 
 TextColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
 TextPairColumn = Annotated[str | None, typer.Option(help="The second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
+Delimiter = Annotated[str | None, typer.Option(help="What stands between two cells. Default: told from the rows.")]
+Encoding = Annotated[str | None, typer.Option(help="Of text files. Default: UTF-8, or what the bytes say.")]
+Header = Annotated[
+    bool | None, typer.Option("--header/--no-header", help="Whether the first row names the columns. Default: told.")
+]
+Quoted = Annotated[
+    bool | None, typer.Option("--quoted/--no-quoted", help="Whether quotes enclose cells. Default: in csv files.")
+]
+BestModel = Annotated[Path, typer.Argument(help="The best_model folder of a run.")]
 MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
 BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
 Seed = Annotated[int, typer.Option(help="Everything random is a function of it.")]
@@ -29,6 +38,13 @@ StrategyArg = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE, an argument of the strategy; may be given several times: dis_blocks=3."),
 ]
+
+
+def given_path(text: str, name: str) -> Path:
+    """A path that was given; an empty one, as an unset variable of a shell leaves it, is none."""
+    if not text.strip():
+        raise ConfigError(f"{name} is empty", expected="a path")
+    return Path(text)
 
 
 def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "Strategy":
@@ -55,6 +71,8 @@ def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "St
         key = key.strip().replace("-", "_")
         if not equals:
             raise ConfigError(f"--strategy-arg {pair}", expected="NAME=VALUE, such as dis_blocks=3")
+        if key in values:
+            raise ConfigError(f"{flags[key]} and --strategy-arg {key} both say what {key} is", fix="give one of them")
         values[key], flags[key] = _value(text), f"--strategy-arg {key}"
     known = list(inspect.signature(STRATEGIES[name]).parameters)
     for key in values:

@@ -9,15 +9,22 @@ from typing import Annotated
 
 import typer
 
+from transferhub.commands import options
 from transferhub.errors import HubError
 
 
 def predict(
-    best_model: Annotated[Path, typer.Argument(help="The best_model folder of a run.")],
+    best_model: options.BestModel,
     file: Annotated[
         str, typer.Argument(help="csv, tsv, txt, json, jsonl or parquet; or - for one text a line on standard input.")
     ],
     output: Annotated[Path | None, typer.Option(help="Write the csv there instead of printing it.")] = None,
+    text_column: options.TextColumn = None,
+    text_pair_column: options.TextPairColumn = None,
+    delimiter: options.Delimiter = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    quoted: options.Quoted = None,
 ) -> None:
     """Predict each row: text, label, one probability for each label name, as csv in the rows' order.
 
@@ -25,14 +32,17 @@ def predict(
     """
     import transferhub as hub
     from transferhub import atomic
+    from transferhub.task.applying import file_rows
 
+    path = options.given_path(file, "FILE")
     if output is not None and output.is_dir():
         raise HubError(f"--output {output} is a folder", expected="the name of a file to write")
+    if output is not None and output.exists() and path.exists() and output.samefile(path):
+        raise HubError(f"--output {output} is the file that is read", fix="name another file to write")
     task = hub.load(best_model)
-    try:
-        rows = [line.rstrip("\n") for line in sys.stdin] if file == "-" else Path(file)
-    except UnicodeDecodeError as error:
-        raise HubError(f"standard input is not UTF-8: {error}", fix="convert it to UTF-8 first") from None
+    columns = {"text": text_column, "text_pair": text_pair_column}
+    form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
+    rows = _lines() if file == "-" else file_rows(task, path, labelled=False, columns=columns, form=form)
     predictions = task.predict(rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)
@@ -44,3 +54,18 @@ def predict(
             count += 1
     if output is not None:
         print(f"{count} rows → {output}", file=sys.stderr)
+
+
+def _lines() -> list[str]:
+    """The lines of standard input, whatever its encoding is set to."""
+    stream = getattr(sys.stdin, "buffer", None)
+    given: bytes = sys.stdin.read().encode() if stream is None else stream.read()
+    try:
+        content = given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = given[: error.start].count(b"\n") + 1
+        raise HubError(
+            f"standard input is not UTF-8 at line {number} (byte 0x{given[error.start]:02x})",
+            fix="convert it to UTF-8 first",
+        ) from None
+    return [line.removesuffix("\r") for line in content.removesuffix("\n").split("\n")] if content else []

@@ -114,7 +114,7 @@ class BaseNLPDataset(BaseDataset):
         if path.stat().st_size < store.BIG:
             stored = store.in_memory(lines, notes)
         else:
-            key = f"{store.VERSION} {atomic.sha256(path)} {path.suffix} {with_header} {names} {predict}"
+            key = f"{store.VERSION} {atomic.sha256(path)} {path.suffixes} {with_header} {names} {predict}"
             stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), lines, notes)
         for note in stored.facts.notes:
             logger.info("%s", note)

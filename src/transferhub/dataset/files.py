@@ -78,6 +78,9 @@ def load(
     splits = {name: given for name, given in (("train", train), ("dev", dev), ("test", test)) if given is not None}
     if list(splits) == ["train"]:
         splits = _all_splits(train)
+    else:
+        for given in splits.values():
+            _refuse_splits(given)
     if not splits:
         raise DataError("no rows to load", expected="a file, a folder, a DataFrame, or {'train': …, 'dev': …}")
     first = next(iter(splits.values()))
@@ -105,6 +108,16 @@ def load(
     return dataset
 
 
+def _refuse_splits(path: Any) -> None:
+    """One split is asked for: a folder of several is not one."""
+    if not isinstance(path, str | Path) or not Path(path).is_dir():
+        return
+    inside = {split: found for split, found in folders.splits_of(Path(path)).items() if found != Path(path)}
+    if inside:
+        names = ", ".join(str(found) for found in inside.values())
+        raise DataError(f"{path} holds splits of a data set: {names}", fix="name the one that is meant")
+
+
 def read_examples(
     path: Path,
     *,
@@ -113,20 +126,32 @@ def read_examples(
     label: str | int | None = None,
     labelled: bool,
     paired: bool | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    quoted: bool | None = None,
 ) -> Examples:
     """Read one file, to predict or to evaluate; its rows are not kept on disk.
 
     `labelled` says whether a label column must be there; `paired` whether a second text must (or must not) be. None: a
     second text is looked for where neither text column is named.
     """
-    table = _table(path, "data", (text, text_pair, label))
+    _refuse_splits(path)
+    table = _table(path, "data", (text, text_pair, label), delimiter, encoding, header, quoted)
     table.digest = None
     return _examples(table, {"text": text, "text_pair": text_pair, "label": label}, labelled=labelled, paired=paired)
 
 
-def header_of(path: Path) -> list[str | int]:
+def header_of(
+    path: Path,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    quoted: bool | None = None,
+) -> list[str | int]:
     """What the columns of a file are called: their names, or their numbers where there is no header."""
-    table = _table(path, "data", ())
+    _refuse_splits(path)
+    table = _table(path, "data", (), delimiter, encoding, header, quoted)
     return list(table.names) if table.names is not None else list(range(table.width))
 
 

@@ -75,9 +75,9 @@ def in_memory(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stor
 
 def in_passing(rows: Iterable[StoredRow], notes: list[str] | None = None) -> Stored:
     """Write rows into a file without a name, which is gone when nobody looks at it any more."""
-    with cache.writing():
+    with atomic.writing(paths.cache()):
         paths.cache().mkdir(parents=True, exist_ok=True)
-    with cache.writing(), tempfile.TemporaryFile(dir=paths.cache()) as file:
+    with atomic.writing(paths.cache()), tempfile.TemporaryFile(dir=paths.cache()) as file:
         facts = _write(rows, pa.PythonFile(file, mode="w"), notes)
         file.flush()
         return _mapped(file.fileno(), facts)
@@ -98,7 +98,7 @@ def kept(key: str, rows: Iterable[StoredRow], notes: list[str] | None = None) ->
 
 
 def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None) -> Facts:
-    facts, pair = Facts(), None
+    facts, paired = Facts(), None
     codes: dict[str, int] = {}
     seen: set[str] = set()
     with pa.ipc.new_file(sink, SCHEMA) as writer:
@@ -107,6 +107,9 @@ def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None) -> Fac
             if not text or text.isspace():
                 facts.first_empty = facts.first_empty if facts.empty else line
                 facts.empty += 1
+            if paired is not None and paired != (pair is not None):
+                raise DataError(f"row {facts.rows + len(batch.texts) + 1} (line {line}): pairs and single texts mixed")
+            paired = pair is not None
             facts.characters += len(text)
             if len(seen) < FEW:
                 seen.add(text)
@@ -125,7 +128,7 @@ def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None) -> Fac
         if batch.texts:
             facts.rows += len(batch.texts)
             writer.write_batch(batch.arrow())
-    facts.paired = pair is not None
+    facts.paired = bool(paired)
     facts.unlabelled, facts.texts = facts.rows - sum(facts.labels.values()), len(seen)
     facts.notes = list(notes or [])
     return facts

@@ -73,6 +73,9 @@ class RunConfig:
             logger.warning("use_pyreader=False is accepted and has no effect")
         if self.enable_memory_optim:
             logger.warning("enable_memory_optim=True is accepted and has no effect")
+        folder: object = self.checkpoint_dir
+        if folder is not None and (not isinstance(folder, str | Path) or not str(folder).strip()):
+            faults.append(f"checkpoint_dir={folder!r}: expected a path")
         given: object = self.strategy
         if given is not None and not isinstance(given, Strategy):
             faults.append(f"strategy={given!r}: expected a strategy such as hub.AdamWeightDecayStrategy()")

@@ -13,6 +13,7 @@ from transferhub.engine.batches import ordered_batches
 from transferhub.engine.memory import halves, is_out_of_memory
 from transferhub.engine.objective import Objective
 from transferhub.engine.run_state import RunState
+from transferhub.errors import TrainingError
 from transferhub.reader import Columns, Padding
 
 
@@ -48,8 +49,13 @@ def stream(
                 with torch.inference_mode():
                     outputs = network(batch)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or len(rows) == 1:
+                if not is_out_of_memory(error):
                     raise
+                if len(rows) == 1:
+                    raise TrainingError(
+                        f"out of memory with a single row of {columns.padded(rows)} values: {error}",
+                        fix="a smaller max_seq_len or a smaller module",
+                    ) from error
                 waiting += reversed(halves(rows))
                 continue
             yield rows, batch, outputs

@@ -28,7 +28,7 @@ class Working:
 
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
-        self.network = master if precision == "fp32" else _in_bf16(copy.deepcopy(master))
+        self.network = master if precision == "fp32" else _in_bf16(master)
         self._pairs = [] if self.network is master else self._moving_pairs()
 
     def train(self, moving: Collection[nn.Parameter]) -> None:
@@ -76,12 +76,20 @@ class Working:
             torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
 
 
-def _in_bf16(network: nn.Module) -> nn.Module:
-    """Parameters and saved buffers in bf16; what a network computes for itself (angles of positions) stays fp32."""
-    saved = network.state_dict().keys()
-    own = {name: buffer for name, buffer in network.named_buffers() if name not in saved}
-    network.to(torch.bfloat16)
-    for name, buffer in own.items():
+def _in_bf16(master: nn.Module) -> nn.Module:
+    """A copy with parameters in bf16.
+
+    Buffers (running statistics, angles of positions) are the master's own, in their own types: what moves there is
+    kept. Normalisation with running statistics stays fp32 for their sake.
+    """
+    network = copy.deepcopy(master).to(torch.bfloat16)
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.float()
+    with torch.no_grad():
+        for own, copied in zip(master.parameters(), network.parameters(), strict=True):
+            copied.copy_(own)  # what is fp32 again was rounded on the way
+    for name, buffer in master.named_buffers():
         place, _, last = name.rpartition(".")
         network.get_submodule(place)._buffers[last] = buffer
     return network

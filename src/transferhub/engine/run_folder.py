@@ -46,6 +46,8 @@ class RunFolder:
         self._acquire()
         try:
             record = read_record(path)
+            if record is None:
+                _refuse_foreign(path)
             self.resumed = record is not None
             self.record: dict[str, Any] = record or {
                 "status": "running",
@@ -186,9 +188,11 @@ def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
         for name in {**there, **now}
         if there.get(name) != now.get(name)
     ]
+    data = [name for name in {**there, **now} if name.startswith("data.") and there.get(name) != now.get(name)]
     if rows:
+        what = "whose rows have changed since" if len(data) == len(rows) else "with other settings"
         raise RunError(
-            f"{path} belongs to a run with other settings:\n" + "\n".join(rows),
+            f"{path} belongs to a run {what}:\n" + "\n".join(rows),
             fix="give the same settings to go on with it, another checkpoint_dir, or --overwrite (overwrite=True)",
         )
 
@@ -212,10 +216,23 @@ def _say_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
             )
 
 
+def _refuse_foreign(path: Path) -> None:
+    """A run is not started over files that look like a run's and are not one's: they would be replaced."""
+    there = sorted({left.name for pattern in WRITTEN for left in path.glob(pattern)})
+    if there:
+        raise RunError(
+            f"{path} holds {', '.join(there[:4])}, but no {RECORD}: it is not known to be a run's folder",
+            expected="a run's folder, or one without such files",
+            fix="choose another checkpoint_dir, or move these away",
+        )
+
+
 def _make_room(path: Path, settings: Mapping[str, Any]) -> None:
     """Remove the run in a folder, and nothing else that lies there; an unfinished run of these settings goes on."""
     if not path.exists():
         return
+    if not (path / RECORD).exists():
+        return  # not a run of ours: nothing in it is ours to remove
     record = _read_json(path / RECORD) or {}
     if record.get("settings") == dict(settings) and record.get("status") != "finished":
         return

@@ -18,12 +18,14 @@ class TokenCount:
         tokens: Of all rows, special ones included.
         in_batches: Places that are computed: each batch is padded to its longest row.
         longest: What a fixed length would pad each row to.
+        windows: What the rows are read in: as many as rows, or more where long texts are read in windows.
     """
 
     rows: int
     tokens: int
     in_batches: int
     longest: int
+    windows: int
 
     @property
     def padding(self) -> float:
@@ -33,20 +35,21 @@ class TokenCount:
     @property
     def padding_if_fixed(self) -> float:
         """The part that would be padding if each row were padded to `longest`."""
-        return 1 - self.tokens / (self.rows * self.longest)
+        return 1 - self.tokens / (self.windows * self.longest)
 
     @property
     def line(self) -> str:
         """The figures in words."""
         each = self.tokens / self.rows
+        windows = f" in {self.windows} windows" if self.windows > self.rows else ""
         return (
-            f"{self.rows} rows, {self.tokens:,} tokens, {each:.0f} a row; {100 * self.padding:.0f} % padding in "
-            f"length-grouped batches ({100 * self.padding_if_fixed:.0f} % if all were padded to {self.longest})"
+            f"{self.rows} rows{windows}, {self.tokens:,} tokens, {each:.0f} a row; {100 * self.padding:.0f} % padding "
+            f"in length-grouped batches ({100 * self.padding_if_fixed:.0f} % if all were padded to {self.longest})"
         )
 
 
 def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], longest: int) -> TokenCount:
-    """Count a split with at least one row; where rows have several windows, each window counts as a row.
+    """Count a split with at least one row.
 
     Args:
         columns: Of the split.
@@ -54,4 +57,4 @@ def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], longest: i
         longest: ``max_seq_len``.
     """
     computed = sum(columns.padded(rows) for rows in batches)
-    return TokenCount(len(columns.offsets) - 1, int(columns.offsets[-1]), computed, longest)
+    return TokenCount(len(columns), int(columns.offsets[-1]), computed, longest, len(columns.offsets) - 1)

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -292,7 +292,15 @@ class Training:
         for group, options in zip(self.plan.groups, self._optimizer.param_groups, strict=True):
             options["lr"] = group.rate(step)
         self._pulls.apply(step)
-        self._optimizer.step()
+        try:
+            self._optimizer.step()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"out of memory in the optimiser's step {step + 1} / {self.total_steps}: {error}",
+                fix="an optimiser with less state (optimizer_name='sgd'), LoRAStrategy, or a smaller module",
+            ) from error
         self._working.forget_gradients()
         self._working.publish()
         seconds = time.perf_counter() - started
@@ -338,7 +346,8 @@ class Training:
         """Leave the gradients of the mean loss over `rows` with the masters, and return the sum of losses.
 
         Where memory runs out the rows are cut in halves, and these again, until they fit; the gradients are those of
-        the whole batch. What did not fit is remembered, so that later steps are cut before they fail.
+        the whole batch (but for dropout masks, which are drawn part by part, and statistics over a batch). What did
+        not fit is remembered, so that later steps are cut before they fail.
         """
         train, progress = self.splits.train, self.progress
         while True:
@@ -451,7 +460,7 @@ class Training:
         logger.info("%s: Saving model checkpoint to %s; the same command goes on from there", stop.asked.name, path)
         raise SystemExit(0) if stop.asked.name == "SIGTERM" else KeyboardInterrupt
 
-    def _refuse(self, what: str, step: int, rows: npt.NDArray[np.int64], losses: Tensor | None = None) -> None:
+    def _refuse(self, what: str, step: int, rows: npt.NDArray[np.int64], losses: Tensor | None = None) -> NoReturn:
         finite = [True] * len(rows) if losses is None else [math.isfinite(loss) for loss in losses.tolist()]
         bad = [self.splits.where(int(row)) for row, good in zip(rows, finite, strict=True) if not good or all(finite)]
         saved = checkpoint.newest_first(self.folder)

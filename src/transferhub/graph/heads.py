@@ -1,6 +1,7 @@
 """The new layers of our own on top of a feature."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -39,6 +40,12 @@ class FullyConnectedSource(Source):
         with seeded(seed, "head"):
             return FullyConnected(*self.arguments)
 
+    def description(self) -> dict[str, Any]:
+        """Sizes and dropout."""
+        inputs, outputs, hidden_units, dropout = self.arguments
+        sizes = {"inputs": inputs, "outputs": outputs, "hidden_units": list(hidden_units), "dropout": dropout}
+        return {"kind": "head", "arguments": sizes}
+
 
 class MeanOfPieces(nn.Module):
     """Where rows are read in pieces, the mean of the pieces' logits: ``[P, classes]`` → ``[B, classes]``."""
@@ -58,3 +65,7 @@ class MeanOfPiecesSource(Source):
     def build(self, seed: int) -> nn.Module:
         """Make the layer."""
         return MeanOfPieces()
+
+    def description(self) -> dict[str, Any]:
+        """Nothing but its kind."""
+        return {"kind": "mean_of_pieces", "arguments": {}}

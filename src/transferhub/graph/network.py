@@ -1,6 +1,6 @@
 """One plain ``nn.Module`` from the Variables that are asked for."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ class Parameter:
         role: ``backbone`` (pretrained) or ``head`` (new).
         depth: Distance from the output: 0 is the head, 1 the layer below it, and so on.
         trainable: False where ``context(trainable=False)`` froze it.
+        dims: Of its shape; biases and the parameters of normalisation layers have one.
+        lr_scale: How many times the strategy's rate it moves at.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Parameter:
     role: str
     depth: int
     trainable: bool
+    dims: int = 2
+    lr_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,25 @@ class Network(nn.Module):
     Args:
         outputs: The Variables to compute.
         seed: Of the weights that are not read from disk.
+        built: Modules by source, used in place of new ones; those that are new are added. None: all are new.
     """
 
-    def __init__(self, outputs: Sequence[Variable], seed: int = 0) -> None:
+    def __init__(
+        self, outputs: Sequence[Variable], seed: int = 0, built: MutableMapping[Source, nn.Module] | None = None
+    ) -> None:
         super().__init__()
         self._outputs = [variable.name for variable in outputs]
         self._plan: list[tuple[int, dict[str, str], dict[str, str]]] = []
         self.sources: list[Source] = []
         self.parts = nn.ModuleList()
         nodes = walk_back(outputs)
+        built = {} if built is None else built
         for node in nodes:
             if node.source not in self.sources:
                 self.sources.append(node.source)
-                self.parts.append(node.source.build(seed))
+                if node.source not in built:
+                    built[node.source] = node.source.build(seed)
+                self.parts.append(built[node.source])
         produced: dict[int, dict[str, str]] = {id(node): {} for node in nodes}
         for variable in [*outputs, *(given for node in nodes for given in node.inputs.values())]:
             if variable.node is not None:
@@ -135,10 +145,18 @@ class Network(nn.Module):
         below = 0
         for place in range(len(self.parts) - 1, -1, -1):
             source, part = self.sources[place], self.parts[place]
-            depths = source.depths(part)
+            depths, new = source.depths(part), source.new_parameters(part)
             for name, parameter in part.named_parameters():
-                full = f"parts.{place}.{name}"
-                found[full] = Parameter(full, parameter.numel(), source.role, below + depths[name], source.trainable)
+                full, role = f"parts.{place}.{name}", "head" if name in new else source.role
+                found[full] = Parameter(
+                    full,
+                    parameter.numel(),
+                    role,
+                    below + depths[name],
+                    source.moves(name),
+                    parameter.dim(),
+                    source.lr_scale,
+                )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
 

@@ -68,7 +68,7 @@ def meanings(choice: Choice, labels: Sequence[str]) -> list[str]:
     many, verb = (", ".join(names[:-1]) + " and " if names[1:] else "") + names[-1], "are" if names[1:] else "is"
     if len(labels) == 2:
         return [f"{many} {verb} of the class {labels[1]!r}"]
-    return [f"{many} {verb} the mean over {len(labels)} classes (macro)"]
+    return [f"{many} {verb} the mean over the classes that occur, of {len(labels)} (macro)"]
 
 
 def _name_of(metric: Metric) -> str:

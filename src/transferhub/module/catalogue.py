@@ -41,8 +41,8 @@ class Card:
 
 
 def canonical(name: str) -> str:
-    """Names are told apart without case, and dashes are underscores, as in PaddleHub."""
-    return name.lower().replace("-", "_")
+    """Names of ours are told apart without case, and dashes are underscores, as in PaddleHub; a hub's are exact."""
+    return name if name.startswith("hf:") else name.lower().replace("-", "_")
 
 
 @functools.cache
@@ -59,6 +59,7 @@ def find(name: str) -> Card | None:
     """The card of a name, an alias or a source (``hf:OWNER/NAME``, ``OWNER/NAME``), or None."""
     wanted = canonical(name)
     for card in cards().values():
-        if wanted in map(canonical, (card.name, *card.aliases, card.source, card.source.removeprefix("hf:"))):
+        address = card.source.removeprefix("hf:")
+        if wanted in map(canonical, (card.name, *card.aliases)) or name in (card.source, address):
             return card
     return None

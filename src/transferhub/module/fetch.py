@@ -69,11 +69,16 @@ def repository(repo: str, revision: str | None, allow: Collection[str], again: s
         shutil.rmtree(folder)
 
 
+def lock_of(folder: Path) -> Path:
+    """The file that says whether a download's folder is in use."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
 @contextlib.contextmanager
 def in_use(folder: Path, *, wait: float = -1) -> Iterator[bool]:
     """Hold a download's folder against other processes; yield whether it was free within `wait` seconds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    lock = FileLock(lock_of(folder))
     try:
         lock.acquire(timeout=wait)
     except Timeout:

@@ -17,6 +17,8 @@ INDEX = "model.safetensors.index.json"
 WORD_PICKLE = "dict.wordseg.pickle"  # PaddleHub's word dictionary of ernie_tiny
 WORDS = "dict.wordseg.txt"
 SENTENCEPIECE = "spm_cased_simp_sampled.model"  # what ernie_tiny cuts words into pieces with
+VECTORS = "vectors.npy"  # of a module of word vectors, in place of WEIGHTS; its vocab.txt says whose they are
+WORD_VECTORS, ELMO = "word_vectors", "elmo_words"  # our own model_types
 RECORD = "module.json"
 MANIFEST = "manifest.json"
 
@@ -56,7 +58,7 @@ def choose(names: Collection[str], where: str, allow: Iterable[str] = (), *, wei
         and any(fnmatchcase(name, pattern) for pattern in TEXTS)
         and (name == INDEX or not name.endswith(".index.json"))
     ]
-    found = _weights(names, allowed, where)
+    found = [VECTORS] if VECTORS in names else _weights(names, allowed, where)
     if weights and not found:
         raise _no_weights(names, where)
     if WORD_PICKLE in names and WORDS not in names:
@@ -83,7 +85,9 @@ def check_folder(folder: Path, *, weights: bool = True) -> None:
     except OSError as error:
         raise ModuleError(f"the folder {folder} cannot be read: {error.strerror}") from error
     chosen = choose(names, str(folder), weights=weights)
-    check(folder, [name for name in chosen if weights or (name != INDEX and not name.endswith(".safetensors"))])
+    check(
+        folder, [name for name in chosen if weights or not (name == INDEX or name.endswith((".safetensors", ".npy")))]
+    )
 
 
 def check(folder: Path, chosen: Collection[str]) -> None:
@@ -109,6 +113,25 @@ def check(folder: Path, chosen: Collection[str]) -> None:
             )
     for name in sorted(shards):
         _check_weights(folder / name)
+    if config["model_type"] in (WORD_VECTORS, ELMO) and "vocab.txt" not in chosen:
+        raise ModuleError(f"{folder} has no vocab.txt", expected="a word a line", fix="bring the folder here again")
+    if VECTORS in chosen:
+        from transferhub.text import vector_store
+
+        vectors, words = vector_store.read_vectors(folder), vector_store.read_words(folder)
+        if len(vectors) != len(words):
+            raise ModuleError(
+                f"{folder} is damaged: {VECTORS} has {len(vectors)} rows, vocab.txt {len(words)} words",
+                fix="bring the folder here again, whole",
+            )
+
+
+def model_type(folder: Path) -> str:
+    """What a folder's configuration calls its architecture; empty where it cannot be read."""
+    try:
+        return str(json_object(folder / CONFIG).get("model_type", ""))
+    except ModuleError:
+        return ""
 
 
 def json_object(path: Path) -> dict[str, object]:

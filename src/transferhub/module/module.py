@@ -10,7 +10,12 @@ from transferhub.log import logger
 from transferhub.module import catalogue, store
 
 # A family is a class with `context`; a new one is one file and one line here.
-FAMILIES = {"transformer": "transferhub.module.transformer:TransformerModule"}
+FAMILIES = {
+    "transformer": "transferhub.module.transformer:TransformerModule",
+    "word_vectors": "transferhub.module.word_vectors:WordVectorsModule",
+    "matching": "transferhub.module.matching:MatchingModule",
+    "elmo": "transferhub.module.elmo:ElmoModule",
+}
 
 Context = tuple[dict[str, Variable], dict[str, Variable], Program]
 

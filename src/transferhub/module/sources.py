@@ -1,4 +1,7 @@
-"""Where a module's files come from: a repository, an archive, a folder, another module; each is opened as a folder."""
+"""Where a module's files come from: a repository, an archive, a folder, a file of word vectors, another module.
+
+Each is opened as a folder.
+"""
 
 import contextlib
 import importlib.util
@@ -8,10 +11,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transferhub import atomic, paths
+from transferhub import atomic, cache, paths
 from transferhub.errors import ModuleError
 from transferhub.module import archives, fetch, files
-from transferhub.module.catalogue import Card
+from transferhub.module.catalogue import Card, canonical
+
+VECTOR_ENDINGS = (".txt", ".vec", ".bin", ".kv")
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Opened:
 def opened(
     name: str, address: str, card: Card | None, allow: Collection[str], again: str
 ) -> contextlib.AbstractContextManager[Opened]:
-    """Open a source by its address: ``hf:OWNER/NAME``, an archive or a folder.
+    """Open a source by its address: ``hf:OWNER/NAME``, an archive, a folder, or a file of word vectors.
 
     Args:
         name: The module it is for.
@@ -56,6 +61,8 @@ def opened(
     if kind == "hf":
         return repository(address, card, allow, again)
     path = Path(address).expanduser()
+    if found := vector_file(path, name):
+        return vectors(found, allow)
     return archive(path, allow) if archives.ending(path) and path.is_file() else folder(path, allow)
 
 
@@ -76,6 +83,56 @@ def archive(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
     ):
         archives.unpack(path, Path(place), lambda names: files.choose(names, str(path), allow))
         yield Opened(Path(place), sorted(each.name for each in Path(place).iterdir()), ours=True)
+    fetch.lock_of(Path(place)).unlink(missing_ok=True)  # the place's name was for this once
+
+
+def vector_file(path: Path, name: str = "") -> Path | None:
+    """The file of word vectors that a path means: itself, or the one in a folder without a configuration.
+
+    Args:
+        path: A file that is no archive, or a folder.
+        name: Of several in a folder, the one of this name.
+
+    Raises:
+        ModuleError: A folder holds several.
+    """
+    if path.is_file():
+        return None if archives.ending(path) else path
+    if not path.is_dir() or (path / files.CONFIG).exists():
+        return None
+    found = [each for each in sorted(path.iterdir()) if each.suffix in VECTOR_ENDINGS and _is_vectors(each)]
+    named = [each for each in found if canonical(each.stem) == canonical(name)]
+    if len(found) > 1 and len(named) != 1:
+        raise ModuleError(
+            f"{path} holds {len(found)} files of word vectors: {', '.join(each.name for each in found)}",
+            fix="name one of them after --from",
+        )
+    return next(iter(named or found), None)
+
+
+def _is_vectors(path: Path) -> bool:
+    from transferhub.text import vector_files
+
+    kind = vector_files.kind(path) if path.is_file() else None
+    return kind is not None and (kind != "pickle" or path.suffix == ".kv")  # other pickles are weights
+
+
+@contextlib.contextmanager
+def vectors(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
+    """A file of word vectors, converted for as long as the block lasts; the last word is the padding."""
+    from transferhub.text import vector_files
+
+    paths.downloads().mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="vectors-", dir=paths.downloads()) as place,
+        fetch.in_use(Path(place)),
+    ):
+        folder = Path(place)
+        written = vector_files.convert(path, folder, padding=True, allow=allow)
+        atomic.write_json(
+            folder / files.CONFIG, {"model_type": files.WORD_VECTORS, "words": written.words, "dim": written.dim}
+        )
+        yield Opened(folder, sorted(each.name for each in folder.iterdir()), ours=True)
 
 
 @contextlib.contextmanager
@@ -90,12 +147,13 @@ def repository(source: str, card: Card | None, allow: Collection[str], again: st
 
 def unpacked(path: Path) -> Path:
     """The folder of an archive that is opened without being installed: kept in the cache, by the archive's sha256."""
-    place = paths.cache() / "archives" / atomic.sha256(path)[:16]
-    if atomic.damage(place, bytes_too=False) is not None:
-        with archive(path) as opened, atomic.whole_folder(place) as kept:
+
+    def fill(kept: Path) -> None:
+        with archive(path) as opened:
             for name in opened.chosen:
                 take(opened, name, kept / name)
-    return place
+
+    return cache.entry("archives", atomic.sha256(path)[:16], fill)
 
 
 def take(opened: Opened, name: str, target: Path) -> None:

@@ -57,6 +57,11 @@ def installed() -> list[Installed]:
     return sorted(found.values(), key=lambda module: module.name)
 
 
+def _working() -> str:
+    """The names of the modules that can be opened now, for messages."""
+    return ", ".join(module.name for module in installed() if damage(module, bytes_too=False) is None)
+
+
 def locate(name: str, *, weights: bool = True) -> Installed:
     """Find a module by catalogue name, folder, archive or ``hf:OWNER/NAME``, installing it where need be.
 
@@ -78,8 +83,8 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
     Args:
         name: The name it is to have. A folder or an archive is installed under its own name.
         version: As in ``ernie==1.2.0``: kept in the record; sources here have one version each.
-        origin: A folder, archive, ``hf:OWNER/NAME`` or another module to take the files from; the name then stands
-            for that.
+        origin: A folder, archive, file of word vectors, ``hf:OWNER/NAME`` or another module to take the files from;
+            the name then stands for that.
         allow: Pickles that may be opened, by file name; they are converted and not kept.
 
     Raises:
@@ -89,6 +94,7 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
         name, origin = _stem(path.resolve()), name
     place = _place(name)
     with fetch.in_use(paths.downloads() / place.name):  # another process may be at it: then it is here afterwards
+        atomic.recover(place)
         if origin is None:
             with contextlib.suppress(_Damaged):  # it is replaced
                 if (here := _here(name)) and not damage(here):
@@ -184,23 +190,33 @@ def _path(name: str) -> Path | None:
 
 
 def _stem(path: Path) -> str:
-    """What a module from a folder or an archive is called."""
-    return path.name[: len(path.name) - len(archives.ending(path))] if path.is_file() else path.name
+    """What a module from a folder, an archive or a file of word vectors is called."""
+    if not path.is_file():
+        return path.name
+    return path.name.removesuffix(archives.ending(path) or path.suffix)
 
 
 def _here(name: str, *, weights: bool = True) -> Installed | None:
     if path := _path(name):
         if path.is_file() and archives.ending(path):
-            return Installed(_stem(path), sources.unpacked(path), str(path), "", _family(None))
+            folder = sources.unpacked(path)
+            return Installed(_stem(path), folder, str(path), "", _family(folder))
         if path.is_dir():
             files.check_folder(path, weights=weights)
-            return Installed(path.name, path, str(path), "", _family(None))
+            return Installed(path.name, path, str(path), "", _family(path))
         raise ModuleError(
             f"{path} is no module" if path.exists() else f"there is no folder {path}",
             expected=f"a folder with {files.CONFIG} and {files.WEIGHTS}, or an archive of it "
             f"({' '.join(archives.ENDINGS)})",
+            fix=f"a file of word vectors is installed first: `hub install NAME --from {path}`"
+            if path.exists()
+            else None,
         )
-    atomic.recover(_place(name))
+    place = _place(name)
+    if not (place / RECORD).is_file() and paths.modules().is_dir():
+        with fetch.in_use(paths.downloads() / place.name, wait=0) as free:
+            if free:  # else somebody installs it, and is between two renames perhaps
+                atomic.recover(place)
     here = find(name)
     if here and (wrong := damage(here, bytes_too=False)):
         raise damaged(name, wrong)
@@ -214,13 +230,15 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         address, stands_for, known = _origin(name, origin)
     elif card is not None or name.startswith("hf:"):
         address, stands_for, known = card.source if card else name, "", card
+    elif (there := find(name)) is not None and (wrong := damage(there)):
+        raise damaged(name, wrong)
     else:
         raise _unknown(name)
     if address == "own":
         raise ModuleError(
             f"the module {name} is not on this machine, and no public copy of it in PyTorch's form is known",
             fix=f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
-            f"modules that work now: {', '.join(module.name for module in installed())}",
+            f"modules that work now: {_working()}",
         )
     again = f"hub install {name}" + (f" --from {origin}" if origin else "")
     logger.info("Installing %s module from %s", name, address)
@@ -228,12 +246,18 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
         with sources.opened(name, address, known, allow, again) as source, atomic.whole_folder(target) as folder:
             _fill(folder, source)
             kept = card.name if card and origin is None else name
-            family = _family(known)
+            family = _family(folder, known, card)
             _write(Installed(kept, folder, address, version or source.version, family, stands_for), folder)
     except HubError:
         raise
+    except OSError as error:
+        if error.filename is not None and Path(str(error.filename)).is_relative_to(target.parent):
+            raise ModuleError(f"{target} cannot be made: {error.strerror}", fix="name another folder") from error
+        raise _unreachable(name, address, card, error) from error
     except Exception as error:  # the library raises requests', httpx' and its own kinds
         raise _unreachable(name, address, card, error) from error
+    if known is not card and card is not None and sources.packaged(card):
+        logger.warning("%s came with TransferHub; from now on the name stands for %s", name, stands_for or address)
     logger.info("Successfully installed %s%s", name, f": it stands for {stands_for}" if stands_for else "")
     return _read(target)
 
@@ -241,10 +265,12 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
 def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     """What ``--from`` names: its address, what a module from there is called, and the card of that."""
     own, card, path = catalogue.find(name), catalogue.find(origin), _path(origin)
+    if origin.startswith("hf:") and (here := find(origin)) and not damage(here):
+        return str(here.folder), "" if origin == name else origin, None
     if origin.startswith("hf:"):
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
-    if path and (path.is_dir() or (path.is_file() and archives.ending(path))):
-        called = _stem(path.resolve())
+    if path and path.exists():
+        called = _stem((sources.vector_file(path, name) or path).resolve())
         return str(path.resolve()), "" if canonical(called) == canonical(name) and not own else called, None
     if not path and (here := _here(origin)):
         called = here.stands_for or here.name
@@ -254,7 +280,7 @@ def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     raise ModuleError(
         f"cannot install {name} from {origin!r}: no such folder, archive or module",
         expected=f"a folder, an archive ({' '.join(archives.ENDINGS)}), hf:OWNER/NAME or a module",
-        fix=f"modules that can be named here: {', '.join(module.name for module in installed())}",
+        fix=f"modules that can be named here: {_working()}",
     )
 
 
@@ -292,7 +318,7 @@ def _unknown(name: str) -> ModuleError:
     return ModuleError(
         f"there is no module called {name!r}",
         expected="a name of `hub list --all`, a folder with config.json and weights, or hf:OWNER/NAME",
-        fix=f"{did_you_mean(name, names)}modules that work now: {', '.join(module.name for module in installed())}",
+        fix=f"{did_you_mean(name, names)}modules that work now: {_working()}",
     )
 
 
@@ -304,12 +330,18 @@ def _unreachable(name: str, address: str, card: Card | None, error: Exception) -
         f"the module {name} is not on this machine, and {address}{size} cannot be fetched: {reason}",
         fix=f"with a network: `hub install {name}` (HF_ENDPOINT names a mirror, HF_HUB_OFFLINE=1 forbids it); "
         f"from a folder, another module or an archive: `hub install {name} --from DIR|MODULE|ARCHIVE`; "
-        f"modules that work now: {', '.join(module.name for module in installed())}",
+        f"modules that work now: {_working()}",
     )
 
 
-def _family(card: Card | None) -> str:
-    return card.family if card else "transformer"  # the family of folders with a config.json
+def _family(folder: Path, known: Card | None = None, own: Card | None = None) -> str:
+    """The family of some files: `known` is the card of where they come from, `own` that of the name they get."""
+    kind = files.model_type(folder)
+    if kind == files.WORD_VECTORS:  # which network is made of the vectors, the name says
+        return own.family if own and own.family == "matching" else "word_vectors"
+    if kind == files.ELMO:
+        return "elmo"
+    return known.family if known else "transformer"
 
 
 def _place(name: str) -> Path:

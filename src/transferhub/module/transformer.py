@@ -17,6 +17,7 @@ from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.graph.forms import Form
+from transferhub.module import store
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
 
@@ -99,6 +100,8 @@ class TransformerModule(Module):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
+        if fault := store.damage(self._opened):  # the bytes are read here anyway
+            raise store.damaged(self.name, fault)
         digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
         for path in sorted(self.directory.glob("*")):
             weights = path.suffix == ".safetensors" and self.pretrained
@@ -229,6 +232,12 @@ class EncoderSource(Source):
             )
         return Encoder(network, has_pooler=not found["missing_keys"])
 
+    def new_parameters(self, module: nn.Module) -> frozenset[str]:
+        """A pooler that the checkpoint did not bring."""
+        assert isinstance(module, Encoder)
+        names = (name for name, _ in module.named_parameters())
+        return frozenset(name for name in names if not module.has_pooler and name.startswith("network.pooler."))
+
     def depths(self, module: nn.Module) -> dict[str, int]:
         """Pooler 0, the last layer 1, … the embeddings last."""
         names = [name for name, _ in module.named_parameters()]
@@ -263,7 +272,7 @@ class Encoder(nn.Module):
 
     def __init__(self, network: nn.Module, has_pooler: bool = True) -> None:
         super().__init__()
-        self.network, self._has_pooler = network, has_pooler
+        self.network, self.has_pooler = network, has_pooler
         config: Any = network.config
         takes = inspect.signature(network.forward).parameters
         self._takes_positions = "position_ids" in takes
@@ -328,7 +337,7 @@ class Encoder(nn.Module):
             input_ids=input_ids, **{name: value for name, value in given.items() if value is not None}
         )
         sequence = outputs.last_hidden_state
-        pooled = getattr(outputs, "pooler_output", None) if self._has_pooler else None
+        pooled = getattr(outputs, "pooler_output", None) if self.has_pooler else None
         return {
             "pooled_output": sequence[:, self._gathers_at] if pooled is None else pooled,
             "sequence_output": sequence,

@@ -2,5 +2,6 @@
 
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Columns, Padding
+from transferhub.reader.word_reader import LACClassifyReader
 
-__all__ = ["ClassifyReader", "Columns", "Padding"]
+__all__ = ["ClassifyReader", "Columns", "LACClassifyReader", "Padding"]

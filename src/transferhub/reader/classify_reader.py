@@ -3,30 +3,28 @@
 import functools
 import hashlib
 import itertools
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from transferhub import atomic
-from transferhub.dataset import BaseDataset, Examples, InputExample
-from transferhub.errors import ConfigError, DataError
-from transferhub.log import logger
+from transferhub.dataset import BaseDataset
+from transferhub.errors import ConfigError
 from transferhub.module.store import write_vocabulary
 from transferhub.reader import long_text as long_text_ways
-from transferhub.reader.columns import Chunk, Columns, Labels, Padding, cached
+from transferhub.reader.columns import Chunk, Padding
 from transferhub.reader.long_text import Cut
+from transferhub.reader.text_reader import Row, TextReader, chunks_of, texts_of
 from transferhub.reader.tokenizer import OWN_VOCABULARY, tokenizer_for
 from transferhub.reader.word_cut import WordCutTokenizer
 
-CHUNK = 1000  # rows tokenised in one call
-
-Row = str | Sequence[str] | InputExample
+__all__ = ["ClassifyReader", "Row", "texts_of"]
 
 
-class ClassifyReader:
+class ClassifyReader(TextReader):
     """Reads a data set's rows for a transformer: ``[CLS] a [SEP]``, or ``[CLS] a [SEP] b [SEP]`` for pairs.
 
     Rows are tokenised in batches when they are first asked for, written to a disk cache as they come, by a fingerprint
@@ -67,9 +65,7 @@ class ClassifyReader:
     ) -> None:
         if vocab_path is None:
             raise ConfigError("a reader without vocab_path", expected="vocab_path=module.get_vocab_path()")
-        self.vocab_path, self.dataset = str(vocab_path), dataset
-        self.max_seq_len = max_seq_length or max_seq_len
-        self.in_tokens, self.long_text = in_tokens, long_text_ways.known(long_text)
+        super().__init__(vocab_path, dataset, max_seq_length or max_seq_len, in_tokens, long_text)
         self.tokenizer = tokenizer_for(vocab_path, do_lower_case, sp_model_path, word_dict_path)
         smallest = 1 + self.tokenizer.num_special_tokens_to_add(pair=False)
         if self.max_seq_len < smallest:
@@ -82,43 +78,6 @@ class ClassifyReader:
         )
         self.fingerprint = self._describe()
 
-    @property
-    def label_map(self) -> dict[str, int]:
-        """Label name → id, as the data set has it."""
-        return self.dataset.label_index if self.dataset else {}
-
-    def columns(self, phase: str, dataset: BaseDataset | None = None) -> Columns:
-        """The columns of a split, with labels except for ``predict``; cached on disk.
-
-        Args:
-            phase: ``train``, ``dev``, ``test`` or ``predict``.
-            dataset: None: the reader's own.
-
-        Raises:
-            DataError: The split has no rows, or a row's label is not known.
-        """
-        dataset = dataset if dataset is not None else self.dataset
-        if dataset is None:
-            raise ConfigError("a reader without a data set has no splits", fix="ClassifyReader(dataset=…, …)")
-        examples = dataset.get_examples(phase)
-        if not len(examples):
-            raise DataError(
-                f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples"
-            )
-        labels = None if phase == "predict" else dataset.label_ids(phase)
-        digest, encoder = hashlib.sha256(self.fingerprint.encode()), json.JSONEncoder(ensure_ascii=False)
-        for chunk in _chunks(examples):
-            digest.update("".join(map(encoder.encode, chunk)).encode("utf-8", "surrogatepass"))
-        columns = cached(digest.hexdigest(), labels, self._types, lambda: self._tokenise(examples))
-        self.say_cut(phase, columns)
-        return columns
-
-    def encode(self, rows: Sequence[Row], labels: Labels | None = None) -> Columns:
-        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        columns = Columns.from_chunks(self._tokenise(rows), self._types, labels)
-        self.say_cut("rows", columns)
-        return columns
-
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""
         self.tokenizer.save_pretrained(folder)
@@ -126,12 +85,13 @@ class ClassifyReader:
             write_vocabulary(folder / OWN_VOCABULARY, self.tokenizer.get_vocab())
 
     @functools.cached_property
-    def _types(self) -> dict[str, Any]:
+    def types(self) -> dict[str, Any]:
         """The narrowest numbers that hold the columns: a million rows then map 3 bytes a token, not 8."""
         return {"input_ids": np.min_scalar_type(max(self.tokenizer.get_vocab().values())), "segment_ids": np.uint8}
 
-    def _tokenise(self, rows: Sequence[Row]) -> Iterator[Chunk]:
-        for chunk in _chunks(rows):
+    def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
+        """Tokenise rows in batches."""
+        for chunk in chunks_of(rows):
             paired = chunk[0][1] is not None
             ids, segments, texts_of_tokens = self._tokens(chunk if paired else [text for text, _ in chunk], paired)
             yield self._within_limit(ids, segments, texts_of_tokens)
@@ -165,6 +125,12 @@ class ClassifyReader:
         counts = [1] * len(ids)
         from_left = self.tokenizer.truncation_side == "left"
         for place in long:
+            room = self.max_seq_len - sum(text is None for text in texts_of_tokens(place))
+            if room < 1:
+                raise ConfigError(
+                    f"max_seq_len={self.max_seq_len} leaves no room beside the special tokens of a pair",
+                    expected=f"at least {self.max_seq_len - room + 2}",
+                )
             texts, row, kinds = texts_of_tokens(place), ids[place], segments[place]
             chosen = long_text_ways.pieces(texts, self.max_seq_len, self.long_text, from_left)
             lost = len(row) - len(set().union(*chosen))
@@ -182,69 +148,18 @@ class ClassifyReader:
             )
         return Chunk({"input_ids": ids, "segment_ids": segments}, counts if self.long_text == "window" else None, cut)
 
-    def say_cut(self, name: str, columns: Columns) -> None:
-        """Say how much of a split's texts is not read, or read in windows; silence: nothing."""
-        cut = columns.cut
-        if cut.windowed:
-            logger.info(
-                "%s: %d of %d rows are longer than %d tokens and read in windows",
-                name,
-                cut.windowed,
-                len(columns),
-                self.max_seq_len,
-            )
-        if cut.tokens:
-            logger.info(
-                "%s: %d of %d rows are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
-                name,
-                cut.rows,
-                len(columns),
-                self.max_seq_len,
-                f"{cut.tokens:,}",
-                f"{cut.of:,}",
-                100 * cut.tokens / cut.of,
-                self.long_text,
-            )
-
-    def data_generator(
-        self,
-        batch_size: int = 1,
-        phase: str = "train",
-        shuffle: bool = True,
-        data: Sequence[Row] | None = None,
-        return_list: bool = True,
-    ) -> Callable[[], Iterator[Any]]:
-        """A callable that yields 1.x's batches, padded to `max_seq_len`.
-
-        Yields:
-            ``[token_ids, position_ids, segment_ids, input_mask, seq_lens, labels]``: int64 ``[B, L, 1]`` (the mask
-            float32), seq_lens and labels int64 ``[B, 1]``; no labels in ``predict``.
-        """
-        columns = self.columns(phase) if data is None else self.encode(data)
-        order = np.random.permutation(len(columns)) if shuffle and phase == "train" else np.arange(len(columns))
-        size = max(1, batch_size // self.max_seq_len) if self.in_tokens else batch_size
-
-        def batches() -> Iterator[Any]:
-            for start in range(0, len(order), size):
-                rows = order[start : start + size]
-                batch = columns.batch(rows, self.pad, self.max_seq_len)
-                positions = np.broadcast_to(np.arange(self.max_seq_len), batch["input_ids"].shape).copy()
-                arrays = [
-                    batch["input_ids"][..., None],
-                    positions[..., None],
-                    batch["segment_ids"][..., None],
-                    batch["input_mask"][..., None].astype(np.float32),
-                    columns.lengths[rows][:, None],
-                ]
-                if columns.labels is not None:
-                    arrays.append(columns.labels[rows][:, None])
-                yield [arrays] if return_list else arrays
-
-        return batches
-
-    def settings(self) -> dict[str, Any]:
-        """What a saved model must know to read new rows as the training rows were read."""
-        return {"reader": type(self).__name__, "max_seq_len": self.max_seq_len, "long_text": self.long_text}
+    def arrays(self, batch: Mapping[str, npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64]) -> list[Any]:
+        """``[token_ids, position_ids, segment_ids, input_mask, seq_lens]``: int64 ``[B, L, 1]`` (the mask float32),
+        seq_lens int64 ``[B, 1]``.
+        """  # noqa: D205
+        positions = np.broadcast_to(np.arange(self.max_seq_len), batch["input_ids"].shape).copy()
+        return [
+            batch["input_ids"][..., None],
+            positions[..., None],
+            batch["segment_ids"][..., None],
+            batch["input_mask"][..., None].astype(np.float32),
+            lengths[:, None],
+        ]
 
     def _describe(self) -> str:
         if isinstance(self.tokenizer, WordCutTokenizer):
@@ -256,7 +171,8 @@ class ClassifyReader:
         import tokenizers
 
         digest = hashlib.sha256(content.encode()).hexdigest()
-        return f"{type(self).__name__} {self.max_seq_len} {self.long_text} {tokenizers.__version__} {digest}"
+        way = f"{self.long_text} {self.tokenizer.truncation_side} {long_text_ways.VERSION}"
+        return f"{type(self).__name__} {self.max_seq_len} {way} {tokenizers.__version__} {digest}"
 
 
 def _texts_between(special: Sequence[int]) -> list[int | None]:
@@ -269,37 +185,3 @@ def _texts_between(special: Sequence[int]) -> list[int | None]:
         seen = seen or not is_special
         texts.append(None if is_special else min(number, 1))
     return texts
-
-
-def _chunks(rows: Sequence[Row]) -> Iterator[list[tuple[str, str | None]]]:
-    """The rows as ``(text_a, text_b)``, `CHUNK` at a time.
-
-    Raises:
-        DataError: A row that is neither a text nor a pair, or texts and pairs mixed.
-    """
-    paired = None
-    for start in range(0, len(rows), CHUNK):
-        stop = min(start + CHUNK, len(rows))
-        if isinstance(rows, Examples):
-            yield rows.texts(start, stop)
-            continue
-        chunk = [texts_of(rows[place], place) for place in range(start, stop)]
-        paired = chunk[0][1] is not None if paired is None else paired
-        for place, (_, second) in enumerate(chunk, start):
-            if (second is not None) != paired:
-                raise DataError(
-                    f"row {place} is a {'text' if second is None else 'pair'}, row 0 is not",
-                    expected="texts only, or pairs only",
-                )
-        yield chunk
-
-
-def texts_of(row: Row, place: int) -> tuple[str, str | None]:
-    """A row as ``(text_a, text_b)``; `place` is for the message if it is neither a text nor a pair."""
-    if isinstance(row, str):
-        return row, None
-    if isinstance(row, InputExample):
-        row = (row.text_a,) if row.text_b is None else (row.text_a, row.text_b)
-    if isinstance(row, list | tuple) and len(row) in (1, 2) and all(isinstance(text, str) for text in row):
-        return row[0], row[1] if len(row) == 2 else None
-    raise DataError(f"row {place}: {row!r:.80}", expected="a text, [text], or [text_a, text_b]")

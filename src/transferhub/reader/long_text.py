@@ -1,11 +1,13 @@
 """Texts with more tokens than may be read at once: cut at the end, kept at both ends, or read window by window."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from transferhub.errors import ConfigError, did_you_mean
 
 WAYS = ("truncate", "head_tail", "window")
+VERSION = 1  # part of the cache's key: a change to what this file chooses is another version
+MOST_WINDOWS = 64  # of one text; what lies behind them is not read, and counted as cut
 HEAD = 0.25  # of what is kept at both ends: Sun et al. 2019 keep 128 of 510 tokens at the head, 382 at the tail
 OVERLAP = 0.25  # of a window lies in the one before it
 
@@ -19,17 +21,19 @@ class Cut:
         tokens: Tokens that they lost.
         of: Tokens of all rows.
         windowed: Rows that are read in more than one window.
+        unknown: Words that the vocabulary does not have and that are left out (word readers only).
+        bare: Rows of which no word was left.
     """
 
     rows: int = 0
     tokens: int = 0
     of: int = 0
     windowed: int = 0
+    unknown: int = 0
+    bare: int = 0
 
     def __add__(self, other: "Cut") -> "Cut":
-        return Cut(
-            self.rows + other.rows, self.tokens + other.tokens, self.of + other.of, self.windowed + other.windowed
-        )
+        return Cut(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 NOTHING_CUT = Cut()
@@ -80,7 +84,9 @@ def _windows(bodies: list[list[int]], special: list[int], room: int, shares: tup
     body, other = bodies[longer], bodies[1 - longer][: shares[1 - longer]]
     size = room - len(other)
     step = max(1, size - int(size * OVERLAP))
-    starts = [*range(0, len(body) - size, step), len(body) - size]
+    if size < 1:
+        return [sorted(special + other)]
+    starts = [*range(0, len(body) - size, step), len(body) - size][:MOST_WINDOWS]
     return [sorted(special + other + body[start : start + size]) for start in starts]
 
 

@@ -32,7 +32,8 @@ class AdamWeightDecayStrategy(Strategy):
         warmup_proportion: The part of all steps in which the rate rises from 0; 0: none.
         weight_decay: Each step takes ``rate * weight_decay`` of a weight away.
         optimizer_name: ``adam``, or another of `optimizers.OPTIMIZERS`.
-        layerwise_decay: A parameter at depth d has ``layerwise_decay ** d`` of the rate (Clark et al. 2020, ELECTRA).
+        layerwise_decay: The uppermost pretrained block has this part of the rate, the one below it this part of that,
+            and so on (Clark et al. 2020, ELECTRA).
         head_multiple: New layers have so many times the rate.
         freeze: So many of the lowest blocks never move; the embeddings are the first.
         head_first: The part of all steps in which only the new layers move (Kumar et al. 2022, LP-FT).
@@ -55,13 +56,13 @@ class AdamWeightDecayStrategy(Strategy):
         head_first: float = 0.0,
     ) -> None:
         self.learning_rate = positive("learning_rate", learning_rate)
-        if lr_scheduler not in SCHEDULERS:
+        self.lr_scheduler = str(lr_scheduler)
+        if self.lr_scheduler not in SCHEDULERS:
             raise ConfigError(
                 f"lr_scheduler={lr_scheduler!r}",
                 expected=f"one of {', '.join(SCHEDULERS)}",
-                fix=did_you_mean(lr_scheduler, SCHEDULERS) or None,
+                fix=did_you_mean(self.lr_scheduler, SCHEDULERS) or None,
             )
-        self.lr_scheduler = lr_scheduler
         self.warmup_proportion = proportion("warmup_proportion", warmup_proportion)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.optimizer_name = known(optimizer_name)
@@ -78,13 +79,13 @@ class AdamWeightDecayStrategy(Strategy):
         waits = int(steps.total * self.head_first)
 
         def traits(parameter: Parameter) -> Traits:
-            decay = self.weight_decay if decays(parameter.name) else 0.0
-            kind = "weights" if decays(parameter.name) else "biases, norms"
+            decay = self.weight_decay if decays(parameter) else 0.0
+            kind = "weights" if decays(parameter) else "biases, norms"
             if parameter.role == "head":
                 alone = self.head_multiple != 1 or self.layerwise_decay != 1 or waits
                 return Traits(f"head {kind}" if alone else kind, self.head_multiple, decay)
             lowest = len(place_of) - place_of.get(parameter.depth, 0) <= self.freeze
-            multiplier = self.layerwise_decay**parameter.depth
+            multiplier = self.layerwise_decay ** (place_of.get(parameter.depth, 0) + 1)
             name = f"depth {parameter.depth} {kind}" if multiplier != 1 else kind
             return Traits(name, multiplier, decay, starts=NEVER if lowest else waits)
 

@@ -9,7 +9,16 @@ from typing import Any
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Parameter
 from transferhub.strategy import schedules
-from transferhub.strategy.compose import Traits, block, compose, decays, layer_of, places, unfreezing_epoch
+from transferhub.strategy.compose import (
+    Traits,
+    block,
+    check_layers,
+    compose,
+    decays,
+    layer_of,
+    places,
+    unfreezing_epoch,
+)
 from transferhub.strategy.optimizers import known
 from transferhub.strategy.plan import Plan, Steps
 from transferhub.strategy.strategy import Strategy, count, not_negative, positive
@@ -62,6 +71,8 @@ class CombinedStrategy(Strategy):
             (self.add_regularization, regularization),
             (self.add_clip, clip),
         ):
+            if given is not None and not isinstance(given, Mapping):
+                raise ConfigError(f"{given!r:.60} as settings", expected="a dictionary: name → value")
             for name, value in (given or {}).items():
                 add(name, **value) if isinstance(value, Mapping) else add(name, value)
 
@@ -124,11 +135,11 @@ class ULMFiTStrategy(Strategy):
     ) -> None:
         self.learning_rate = positive("learning_rate", learning_rate)
         self.optimizer_name = known(optimizer_name)
-        self.cut_fraction, self.ratio = _fraction("cut_fraction", cut_fraction), positive("ratio", ratio)
+        self.cut_fraction, self.ratio = _fraction("cut_fraction", cut_fraction), _ratio("ratio", ratio)
         self.dis_blocks, self.factor = count("dis_blocks", dis_blocks), positive("factor", factor)
-        self.dis_params_layer = None if dis_params_layer is None else dict(dis_params_layer)
+        self.dis_params_layer = _layers("dis_params_layer", dis_params_layer)
         self.frz_blocks = count("frz_blocks", frz_blocks)
-        self.frz_params_layer = None if frz_params_layer is None else dict(frz_params_layer)
+        self.frz_params_layer = _layers("frz_params_layer", frz_params_layer)
 
     def plan(self, parameters: Sequence[Parameter], steps: Steps) -> Plan:
         """Groups of equal rate and start."""
@@ -160,6 +171,8 @@ def combine(
     """The Plan of settings in the form of `SCHEDULER`, `REGULARIZATION` and `CLIP`."""
     slower, later = scheduler["discriminative"], scheduler["gradual_unfreeze"]
     place_of = places(parameters)
+    for name, layers in (("discriminative", slower["params_layer"]), ("gradual_unfreeze", later["params_layer"])):
+        check_layers(f"params_layer of {name}", layers, parameters)
 
     def multiplier(parameter: Parameter) -> float:
         below = 0
@@ -181,7 +194,7 @@ def combine(
 
     def traits(parameter: Parameter) -> Traits:
         rate, start = multiplier(parameter), starts(parameter)
-        decayed = regularization["weight_decay"] > 0 and decays(parameter.name)
+        decayed = regularization["weight_decay"] > 0 and decays(parameter)
         pulled = parameter.role == "backbone"
         names = [f"rate x {rate:.3g}"] if rate != 1 else ["full rate"]
         names += ["decayed"] if decayed else []
@@ -227,6 +240,8 @@ def _set(kind: str, settings: dict[str, Any], name: str, value: Any, values: Map
     if not isinstance(now, dict):
         if values:
             raise ConfigError(f"{kind} {name}: {dict(values)}", expected="one value")
+        if isinstance(now, bool) and value not in (True, False):
+            raise ConfigError(f"{kind} {name}={value!r}", expected="True or False")
         settings[name] = bool(value) if isinstance(now, bool) else _checked(f"{kind} {name}", name, value)
         return
     given = dict(values) or {next(iter(now)): value}
@@ -242,17 +257,32 @@ def _set(kind: str, settings: dict[str, Any], name: str, value: Any, values: Map
 
 def _checked(where: str, name: str, value: Any) -> Any:
     if name == "params_layer":
-        return None if value is None else dict(value)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigError(f"{where}={value!r}", expected="a number")
+        return _layers(where, value)
     if name in ("warmup", "start_point", "cut_fraction"):
         return _fraction(where, value)
     if name == "blocks":
-        return count(where, int(value))
-    return positive(where, value) if name in ("factor", "ratio") else not_negative(where, value)
+        return count(where, value)
+    if name == "ratio":
+        return _ratio(where, value)
+    return positive(where, value) if name == "factor" else not_negative(where, value)
+
+
+def _ratio(name: str, value: float) -> float:
+    if positive(name, value) < 1:
+        raise ConfigError(f"{name}={value}", expected="at least 1: how much smaller the lowest rate is")
+    return value
+
+
+def _layers(name: str, value: Mapping[str, int] | None) -> dict[str, int] | None:
+    given: object = value
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(n, int) for n in given.values())):
+        raise ConfigError(
+            f"{name}={value!r:.60}", expected="parameter name → layer, as module.get_params_layer() gives"
+        )
+    return None if value is None else dict(value)
 
 
 def _fraction(name: str, value: float) -> float:
-    if not 0 <= value <= 1:
+    if not_negative(name, value) > 1:
         raise ConfigError(f"{name}={value}", expected="a part of all steps: 0 to 1")
     return value

@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from transferhub.errors import ConfigError
 from transferhub.graph import Parameter
+from transferhub.log import logger
 from transferhub.strategy.plan import Group, Plan, Steps
 from transferhub.strategy.schedules import Schedule
 from transferhub.strategy.strategy import Strategy
@@ -45,7 +47,9 @@ def compose(
     clip_norm: float | None = None,
     clip_each_norm: float | None = None,
 ) -> Plan:
-    """A Plan in which each parameter moves at ``peak * multiplier * schedule(step)``.
+    """A Plan in which each parameter moves at ``peak * multiplier * lr_scale * schedule(step)``.
+
+    The multiplier is the strategy's, the scale the layer's own; groups of layers with one are named after it.
 
     Parameters that are not trainable, or would only start after the last step, are frozen.
     """
@@ -54,14 +58,30 @@ def compose(
     for parameter in parameters:
         decided = traits(parameter)
         if not parameter.trainable or decided.starts >= steps.total:
-            frozen.append(parameter.name)
+            frozen.append((parameter.name, decided.starts))
         else:
-            members.setdefault(decided, []).append(parameter)
+            members.setdefault(_scaled(decided, parameter.lr_scale), []).append(parameter)
+    late = [name for name, start in frozen if steps.total <= start < NEVER]
+    if late:
+        logger.warning(
+            "%d of %d tensors would only start to move after the last step (%d) and stay frozen: more epochs, or fewer "
+            "blocks to unfreeze",
+            len(late),
+            len(parameters),
+            steps.total,
+        )
     ordered = sorted(members.items(), key=lambda item: min(parameter.depth for parameter in item[1]))
     groups = tuple(_group(decided, moving, peak, schedule) for decided, moving in ordered)
-    plan = Plan(str(strategy), optimizer, groups, tuple(frozen), steps.total, clip_norm, clip_each_norm)
+    still = tuple(name for name, _ in frozen)
+    plan = Plan(str(strategy), optimizer, groups, still, steps.total, clip_norm, clip_each_norm)
     plan.check([parameter.name for parameter in parameters])
     return plan
+
+
+def _scaled(traits: Traits, scale: float) -> Traits:
+    if scale == 1.0:
+        return traits
+    return traits._replace(name=f"{traits.name} x{scale:g}", multiplier=traits.multiplier * scale)
 
 
 def _group(traits: Traits, moving: Sequence[Parameter], peak: float, schedule: Schedule) -> Group:
@@ -81,11 +101,11 @@ def _group(traits: Traits, moving: Sequence[Parameter], peak: float, schedule: S
     )
 
 
-def decays(name: str) -> bool:
+def decays(parameter: Parameter) -> bool:
     """Whether weight decay is for a parameter: not for biases and the parameters of normalisation layers."""
-    parts = name.lower().split(".")
+    parts = parameter.name.lower().split(".")
     norm = any("norm" in part or part == "ln" for part in parts)
-    return not norm and parts[-1] != "bias"
+    return parameter.dims > 1 and not norm and parts[-1] != "bias"
 
 
 def places(parameters: Iterable[Parameter]) -> dict[int, int]:
@@ -109,6 +129,15 @@ def unfreezing_epoch(place: int, count: int, blocks: int) -> int:
     """
     blocks = min(blocks, count)
     return math.ceil((place + 1) * blocks / count) - 1
+
+
+def check_layers(name: str, layers: Mapping[str, int] | None, parameters: Iterable[Parameter]) -> None:
+    """Refuse a ``params_layer`` that names no parameter of the network."""
+    if layers and all(layer_of(parameter.name, layers) is None for parameter in parameters):
+        raise ConfigError(
+            f"{name} names no parameter of the network: {', '.join(list(layers)[:3])}",
+            expected="names such as module.get_params_layer() gives",
+        )
 
 
 def layer_of(name: str, layers: Mapping[str, int]) -> int | None:

@@ -34,7 +34,7 @@ class LoRAStrategy(AdamWeightDecayStrategy):
         rank: Of the adapters.
         alpha: Their weight is alpha / rank.
         dropout: Of their inputs.
-        target_modules: Endings of the names of the layers that get one; None: all linear and
+        target_modules: Last parts of the names of the layers that get one, say ``query``; None: all linear and
             convolutional layers of the pretrained part.
 
     Raises:
@@ -52,14 +52,17 @@ class LoRAStrategy(AdamWeightDecayStrategy):
         rank: int = 8,
         alpha: int = 16,
         dropout: float = 0.0,
-        target_modules: Sequence[str] | None = None,
+        target_modules: str | Sequence[str] | None = None,
     ) -> None:
         super().__init__(learning_rate, lr_scheduler, warmup_proportion, weight_decay, optimizer_name)
         self.rank, self.alpha = count("rank", rank), count("alpha", alpha)
         for name in ("rank", "alpha"):
             positive(name, getattr(self, name))
         self.dropout = proportion("dropout", dropout)
-        self.target_modules = None if target_modules is None else list(target_modules)
+        ends = [target_modules] if isinstance(target_modules, str) else target_modules
+        if ends is not None and not (isinstance(ends, list | tuple) and all(isinstance(end, str) for end in ends)):
+            raise ConfigError(f"target_modules={target_modules!r:.60}", expected="names, such as ['query', 'value']")
+        self.target_modules = None if ends is None else list(ends)
         if importlib.util.find_spec("peft") is None:
             raise ConfigError("LoRAStrategy needs peft", fix="pip install 'transferhub[lora]'")
 
@@ -74,7 +77,7 @@ class LoRAStrategy(AdamWeightDecayStrategy):
                 name for name, module in part.named_modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
             ]
             ends = self.target_modules
-            chosen = [name for name in layers if ends is None or name.endswith(tuple(ends))]
+            chosen = [name for name in layers if ends is None or any(f".{name}".endswith(f".{end}") for end in ends)]
             if not chosen:
                 raise ConfigError(
                     f"target_modules={ends}: no layer that can have an adapter has such a name",
@@ -103,7 +106,7 @@ class LoRAStrategy(AdamWeightDecayStrategy):
             adapter = MARK in parameter.name
             if parameter.role == "backbone" and not adapter:
                 return Traits(starts=NEVER)
-            decay = self.weight_decay if decays(parameter.name) else 0.0
+            decay = self.weight_decay if decays(parameter) else 0.0
             return Traits(("adapters" if adapter else "head") + ("" if decay else ", not decayed"), 1.0, decay)
 
         schedule = SCHEDULERS[self.lr_scheduler](steps.total, self.warmup_proportion)

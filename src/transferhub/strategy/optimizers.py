@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from transferhub.errors import ConfigError, did_you_mean
-from transferhub.strategy.classic import Ftrl, LarsMomentum
+from transferhub.strategy.lars import LarsMomentum
 from transferhub.strategy.plan import Plan
 
 Make = Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer]
@@ -23,7 +23,8 @@ OPTIMIZERS: dict[str, Make] = {
     "rmsprop": lambda groups: torch.optim.RMSprop(groups, lr=0.0),
     # Adagrad whose sum of squares fades: the same rule as RMSprop's, with Paddle's constants.
     "decayedadagrad": lambda groups: torch.optim.RMSprop(groups, lr=0.0, alpha=0.95, eps=1e-6),
-    "ftrl": lambda groups: Ftrl(groups),
+    # Without L1 and L2, which Paddle leaves off, its steps are Adagrad's (McMahan et al. 2013, section 3.1).
+    "ftrl": lambda groups: torch.optim.Adagrad(groups, lr=0.0, initial_accumulator_value=1e-10, eps=0.0),
     "larsmomentum": lambda groups: LarsMomentum(groups),
 }
 DECAYS_ITSELF = ("adamw",)
@@ -35,13 +36,14 @@ def known(name: str) -> str:
     Raises:
         ConfigError: No such optimiser (1.x took Adam silently).
     """
-    if name.lower() not in OPTIMIZERS:
+    lower = str(name).lower()
+    if lower not in OPTIMIZERS:
         raise ConfigError(
             f"optimizer_name={name!r}",
             expected=f"one of {', '.join(OPTIMIZERS)}",
-            fix=did_you_mean(name.lower(), OPTIMIZERS) or None,
+            fix=did_you_mean(lower, OPTIMIZERS) or None,
         )
-    return name.lower()
+    return lower
 
 
 def make(plan: Plan, moving: Sequence[list[nn.Parameter]]) -> torch.optim.Optimizer:

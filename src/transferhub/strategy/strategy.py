@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, Parameter
@@ -38,27 +38,26 @@ class Strategy(ABC):
 
 def positive(name: str, value: float) -> float:
     """The value, if it is finite and greater than 0."""
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name}={value}", expected="a finite number greater than 0")
-    return value
+    return _checked(name, value, lambda number: 0 < number < math.inf, "a finite number greater than 0")
 
 
 def not_negative(name: str, value: float) -> float:
     """The value, if it is finite and not less than 0."""
-    if not 0 <= value < math.inf:
-        raise ConfigError(f"{name}={value}", expected="0 or a number greater than 0")
-    return value
+    return _checked(name, value, lambda number: 0 <= number < math.inf, "0 or a finite number greater than 0")
 
 
 def proportion(name: str, value: float) -> float:
     """The value, if it is at least 0 and less than 1."""
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name}={value}", expected="at least 0 and less than 1")
-    return value
+    return _checked(name, value, lambda number: 0 <= number < 1, "a number of at least 0 and less than 1")
 
 
 def count(name: str, value: int) -> int:
     """The value, if it is a whole number, at least 0."""
-    if isinstance(value, bool) or int(value) != value or value < 0:
-        raise ConfigError(f"{name}={value!r}", expected="a whole number, at least 0")
-    return int(value)
+    return int(_checked(name, value, lambda number: number >= 0 and number % 1 == 0, "a whole number, at least 0"))
+
+
+def _checked(name: str, value: float, fits: Callable[[float], bool], expected: str) -> float:
+    given: object = value  # from a command line or a file it may be anything
+    if not isinstance(given, int | float) or isinstance(given, bool) or not fits(value):
+        raise ConfigError(f"{name}={value!r}", expected=expected)
+    return value

@@ -1,7 +1,8 @@
 """A trained network applied to rows: evaluation and prediction."""
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +27,24 @@ FILES = (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))  # a word that ends 
 
 def evaluate_split(task: "BaseTask", phase: str, *, load_best_model: bool) -> RunState:
     """Loss and scores on a split of the task's data set, said in the log."""
-    before, task.phase = task.phase, phase
-    columns = task.reader.columns(phase, task.rows())
-    logger.info("Evaluation on %s dataset start", phase)
-    task.events.fire("eval_start")
-    state = _evaluated(task, _network(task, load_best_model), columns, phase)
-    task.events.fire("eval_end", [state])
-    task.phase = before
+    with _in_phase(task, phase):
+        columns = task.reader.columns(phase, task.rows())
+        logger.info("Evaluation on %s dataset start", phase)
+        task.events.fire("eval_start")
+        state = _evaluated(task, _network(task, load_best_model), columns, phase)
+        task.events.fire("eval_end", [state])
     return state
 
 
 def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[str, float]:
     """Scores and ``loss`` on a file with labels, or on examples."""
-    rows: Sequence[Any] = _file_rows(task, Path(data), labelled=True) if isinstance(data, str | Path) else data
-    if not len(rows) or not isinstance(rows[0], InputExample):
-        raise DataError("no rows to evaluate", expected="a file with labels, or a list of InputExample")
+    rows: Any = file_rows(task, Path(data), labelled=True) if isinstance(data, str | Path) else data
+    if not isinstance(rows, Sequence) or not len(rows) or not isinstance(rows[0], InputExample):
+        raise DataError(
+            f"no rows to evaluate in {rows!r:.60}",
+            expected="a file with labels, or a list of InputExample",
+            fix="hub.dataset.load(…).train_examples are the rows of a DataFrame or a data set",
+        )
     dataset = BaseDataset(label_list=task.labels)
     dataset.test_examples = rows
     _refuse_other_form(task, rows)
@@ -59,28 +63,36 @@ def predict(
     """Probabilities of rows, in their order."""
     if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(task.labels)):
         raise ConfigError(f"label_list={label_list!r:.60}", expected=f"{len(task.labels)} names, in the labels' order")
-    before, task.phase = task.phase, "predict"
-    network = _network(task, load_best_model)
-    logger.info("TransferHub predict start")
-    task.events.fire("predict_start")
-    if load_best_model:
-        logger.info("The best model has been loaded")
-    rows = _rows_to_predict(task, data)
-    texts = rows if isinstance(rows, Examples) else [texts_of(row, place) for place, row in enumerate(rows)]
-    states = []
-    if len(rows):
-        _refuse_other_form(task, rows)
-        columns, size = task.reader.encode(rows), task.config.batch_size
-        logits = Collected("logits", len(rows))
-        for numbers, _, outputs in stream(network, columns, task.reader.pad, size, task.config.device):
-            logits(numbers, outputs)
-        values = task.probabilities(logits.values)
-        states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
+    with _in_phase(task, "predict"):
+        network = _network(task, load_best_model)
+        logger.info("TransferHub predict start")
+        task.events.fire("predict_start")
+        if load_best_model:
+            logger.info("The best model has been loaded")
+        rows = _rows_to_predict(task, data)
+        texts = rows if isinstance(rows, Examples) else [texts_of(row, place) for place, row in enumerate(rows)]
+        states = []
+        if len(rows):
+            _refuse_other_form(task, rows)
+            columns, size = task.reader.encode(rows), task.config.batch_size
+            logits = Collected("logits", len(rows))
+            for numbers, _, outputs in stream(network, columns, task.reader.pad, size, task.config.device):
+                logits(numbers, outputs)
+            values = task.probabilities(logits.values)
+            states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
     predictions = Predictions(states, list(label_list or task.labels), texts)
-    task.phase = before
     task.events.fire("predict_end", predictions)
     logger.info("TransferHub predict finished.")
     return predictions
+
+
+@contextlib.contextmanager
+def _in_phase(task: "BaseTask", phase: str) -> Iterator[None]:
+    before, task.phase = task.phase, phase
+    try:
+        yield
+    finally:
+        task.phase = before
 
 
 def _network(task: "BaseTask", load_best_model: bool) -> Network:
@@ -100,7 +112,7 @@ def _rows_to_predict(task: "BaseTask", data: str | Path | Sequence[Row] | None) 
         return task.dataset.predict_examples
     named_like_a_file = isinstance(data, str) and data.lower().endswith(FILES) and not re.search(r"\s", data)
     if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
-        return _file_rows(task, Path(str(data)), labelled=False)
+        return file_rows(task, Path(str(data)), labelled=False)
     if isinstance(data, str):
         return [data]
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
@@ -108,8 +120,27 @@ def _rows_to_predict(task: "BaseTask", data: str | Path | Sequence[Row] | None) 
     return data if isinstance(data, Sequence) else list(data)
 
 
-def _file_rows(task: "BaseTask", path: Path, *, labelled: bool) -> Examples:
-    return read_examples(path, **task.column_names(path), labelled=labelled, paired=task.reads_pairs)
+def file_rows(
+    task: "BaseTask",
+    path: Path,
+    *,
+    labelled: bool,
+    columns: Mapping[str, str | None] | None = None,
+    form: Mapping[str, Any] | None = None,
+) -> Examples:
+    """The rows of a file, to predict or to evaluate.
+
+    Args:
+        task: Says which columns its training file had, and whether rows are pairs.
+        path: The file.
+        labelled: Whether there must be labels.
+        columns: ``text``, ``text_pair``, ``label``: names that go before those.
+        form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
+    """
+    given = {role: name for role, name in (columns or {}).items() if name is not None}
+    how = {name: value for name, value in (form or {}).items() if value is not None}
+    known: dict[str, Any] = {**task.column_names(path, **how), **given, **how}
+    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs)
 
 
 def _refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:

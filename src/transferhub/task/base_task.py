@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from transferhub.dataset import BaseDataset
+from transferhub.dataset import BaseDataset, InputExample
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.events import Events, Hook
@@ -61,6 +61,7 @@ class BaseTask(ABC):
         self.labels, self.metrics = list(labels), list(metrics)
         self.feed_list = self._checked_feeds(feed_list)
         self.phase = "train"
+        self._rows: tuple[list[Sequence[InputExample]], BaseDataset] | None = None  # what `rows` was made of, and is
         self.events = Events(self)
         finetuning.hook_defaults(self.events)
         self.training: Training | None = None  # while a run goes on
@@ -68,7 +69,7 @@ class BaseTask(ABC):
         self.run_path: Path | None = None
         self._saved: Path | None = None  # the best model's folder, for a task that hub.load made
         self._predictor: tuple[Path, float, Network] | None = None
-        self._untrained: Network | None = None
+        self._untrained: tuple[tuple[str, int], Network] | None = None
 
     # --- what a kind of task gives
 
@@ -121,10 +122,11 @@ class BaseTask(ABC):
 
     def plan(self) -> Plan:
         """What the strategy decides for this network, these rows and these epochs; ``print`` it."""
-        if self._untrained is None:
-            self._untrained = self.build_network()
-        network = self._untrained
         assert self.config.strategy is not None
+        made_for = str(self.config.strategy), self.config.seed
+        if self._untrained is None or self._untrained[0] != made_for:
+            self._untrained = made_for, self.build_network()
+        network = self._untrained[1]
         in_epoch = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size)
         steps = Steps(in_epoch * self.config.num_epoch, in_epoch)
         return self.config.strategy.plan(network.described_parameters(), steps)
@@ -217,7 +219,10 @@ class BaseTask(ABC):
         """The data set as it is trained on: with a tenth of the training rows as dev rows where it has none."""
         if self.dataset is None:
             raise ConfigError("a task without a data set cannot be trained", fix="dataset=…, or a reader with one")
-        return self.dataset.with_dev(self.config.seed)
+        looked_at = [self.dataset.get_examples(split) for split in ("train", "dev", "test")]
+        if self._rows is None or any(now is not then for now, then in zip(looked_at, self._rows[0], strict=True)):
+            self._rows = looked_at, self.dataset.with_dev(self.config.seed)
+        return self._rows[1]
 
     @property
     def is_loaded(self) -> bool:
@@ -265,8 +270,9 @@ class BaseTask(ABC):
 
     def take_network(self) -> Network:
         """The network to train: what `plan` looked at, or a new one."""
-        network = self._untrained or self.build_network()
-        self._untrained = None
+        self.plan()
+        assert self._untrained is not None
+        network, self._untrained = self._untrained[1], None
         return network
 
     def best_network(self) -> Network:
@@ -331,7 +337,7 @@ class BaseTask(ABC):
         """Whether rows are pairs of texts; None where nothing is known of the rows."""
         return None
 
-    def column_names(self, path: Path) -> dict[str, str]:
+    def column_names(self, path: Path, **form: Any) -> dict[str, str]:
         """The columns that the training file had, as far as `path` has them too; the rest is guessed."""
         return {}
 

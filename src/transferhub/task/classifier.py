@@ -101,6 +101,9 @@ class TextClassifierTask(BaseTask):
             raise ConfigError(f"module={module!r:.60}", expected="a module of transferhub, or its name or path")
         if dataset is not None and not isinstance(dataset, BaseDataset):
             dataset = load(dataset)
+        length_given: object = max_seq_len
+        if length_given is not None and not isinstance(length_given, Integral):
+            raise ConfigError(f"max_seq_len={max_seq_len!r}", expected="a whole number of tokens")
         if feature is None:
             feature = _own_feature(module, max_seq_len)
         if not isinstance(feature, Variable) or len(feature.shape) != 2:
@@ -134,7 +137,12 @@ class TextClassifierTask(BaseTask):
             labels = [str(index) for index in range(int(num_classes or 0))]
         if len(labels) < 2:
             raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
-        self.hidden_units = None if hidden_units is None else [int(units) for units in hidden_units]
+        units: Any = hidden_units
+        if units is not None and not (
+            isinstance(units, list | tuple) and all(isinstance(size, Integral) and int(size) > 0 for size in units)
+        ):
+            raise ConfigError(f"hidden_units={units!r:.60}", expected="sizes of layers, such as [128, 32]; or None")
+        self.hidden_units = None if hidden_units is None else [int(size) for size in hidden_units]
         self._choice = chosen(metrics_choices, ["acc"])
         super().__init__(feature, data_reader, dataset, feed_list, config, labels, list(self._choice))
         self.criterion = Criterion(self.labels, class_weight, loss, focal_gamma, label_smoothing)
@@ -225,14 +233,18 @@ class TextClassifierTask(BaseTask):
         names = [name for name in description["metrics"] if name in NAMES]
         functions = [name for name in description["metrics"] if name not in NAMES]
         if functions:
-            logger.info("Not in a saved model, because functions of a script: the metrics %s", ", ".join(functions))
+            logger.warning(
+                "The metrics %s are functions of a script, which are not saved: it is evaluated by %s",
+                ", ".join(functions),
+                ", ".join(names) or "acc",
+            )
         task = cls(
             module=module,
             labels=description["labels"],
             hidden_units=description["hidden_units"],
             metrics_choices=names or "default",
             max_seq_len=description["max_seq_len"],
-            long_text=description["long_text"],
+            long_text=description.get("long_text", "truncate"),
         )
         task._columns, task._pairs = dict(description["columns"]), description["pairs"]
         return task
@@ -244,9 +256,9 @@ class TextClassifierTask(BaseTask):
             return self.dataset.train_examples[0].text_b is not None
         return self._pairs
 
-    def column_names(self, path: Path) -> dict[str, str]:
+    def column_names(self, path: Path, **form: Any) -> dict[str, str]:
         """The training file's columns, as far as this file has them too."""
-        header = header_of(path)
+        header = header_of(path, **form)
         return {what: name for what, name in self._columns.items() if name in header}
 
 

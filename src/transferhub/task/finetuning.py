@@ -28,13 +28,12 @@ from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
 from transferhub.report.tensorboard import Scalars
 from transferhub.strategy import Plan
+from transferhub.strategy.compose import NEVER
 from transferhub.task import saved_model
 from transferhub.task.result import RunResult, ScoredSplit, peak_rss_mb, write_page, write_predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
-
-NEVER = 1 << 62
 
 
 def hook_defaults(events: Events) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.run_state import RunState
@@ -19,12 +20,13 @@ from transferhub.errors import ConfigError, TrainingError
 from transferhub.graph import Network, Parameter
 from transferhub.report.charts import Line, line_chart
 from transferhub.strategy import Plan, Steps, Strategy
+from transferhub.strategy.compose import NEVER
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
 
-NEVER = 1 << 62
 MEMORY = 0.9  # of the running mean of losses
+CLEAR = 0.01  # the part of the first loss by which it must fall for a suggestion
 TOO_HIGH = 4.0  # a loss so many times the lowest ends the search
 
 
@@ -34,12 +36,13 @@ class FoundRate:
 
     Args:
         suggestion: A tenth of the rate at which the loss was lowest: there it still falls fast, and does not jump.
+            None: the loss did not fall clearly, or was lowest at an end of the range.
         steepest: Where the loss fell fastest over the logarithm of the rate.
         rates: Of each step.
         losses: Running means of the loss, one for each rate.
     """
 
-    suggestion: float
+    suggestion: float | None
     steepest: float
     rates: list[float]
     losses: list[float]
@@ -47,11 +50,11 @@ class FoundRate:
     def picture(self) -> str:
         """The losses over the rates, as an SVG file's text."""
         points = [(math.log10(rate), loss) for rate, loss in zip(self.rates, self.losses, strict=True)]
-        mark = math.log10(self.suggestion)
-        chart = line_chart(
-            [Line("loss", points), Line("suggestion", [(mark, min(self.losses)), (mark, max(self.losses))])],
-            powers_of_ten=True,
-        )
+        lines = [Line("loss", points)]
+        if self.suggestion is not None:
+            mark = math.log10(self.suggestion)
+            lines.append(Line("suggestion", [(mark, min(self.losses)), (mark, max(self.losses))]))
+        chart = line_chart(lines, powers_of_ten=True)
         return chart.replace(
             "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" ', 1
         )
@@ -111,18 +114,17 @@ def find_rate(task: "BaseTask", low: float = 1e-7, high: float = 1.0, steps: int
     Raises:
         ConfigError: `low` is not below `high`, or fewer than 10 steps.
     """
-    if not 0 < low < high or steps < 10:
+    if not 0 < low < high < math.inf or steps < 10:
         raise ConfigError(f"low={low}, high={high}, steps={steps}", expected="0 < low < high, and at least 10 steps")
     dataset, config = task.rows(), task.config
     assert config.strategy is not None
     strategy = GrowingRate(config.strategy, low, high)
     train = task.reader.columns("train", dataset)
-    in_epoch = -(-len(train) // config.batch_size)
     network = speed_up(task.build_network()).to(config.device)
     assert isinstance(network, Network)
     # Epochs of one step, so that what the strategy unfreezes later is there too.
     plan = strategy.plan(network.described_parameters(), Steps(steps, 1))
-    epochs = -(-steps // in_epoch)
+    epochs = -(-steps // steps_in_epoch(len(train), config.batch_size))
     config = dataclasses.replace(
         config,
         num_epoch=epochs,
@@ -130,6 +132,7 @@ def find_rate(task: "BaseTask", low: float = 1e-7, high: float = 1.0, steps: int
         save_ckpt_interval=NEVER,
         log_interval=NEVER,
         cache_features=False,
+        early_stopping=None,
     )
     rates: list[float] = []
     losses: list[float] = []
@@ -162,4 +165,5 @@ def _judge(rates: list[float], losses: list[float]) -> FoundRate:
     lowest = min(range(len(losses)), key=losses.__getitem__)
     falls = [losses[place] - losses[place + 1] for place in range(max(1, lowest))] if lowest else [0.0]
     steepest = max(range(len(falls)), key=falls.__getitem__)
-    return FoundRate(rates[lowest] / 10, rates[steepest], rates, losses)
+    fell = losses[0] - losses[lowest] > CLEAR * losses[0] and rates[0] <= rates[lowest] / 10
+    return FoundRate(rates[lowest] / 10 if fell else None, rates[steepest], rates, losses)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Kind of task → its class; a new one is one line here.
 TASKS = {"TextClassifierTask": "transferhub.task.classifier:TextClassifierTask"}
 DESCRIPTION = "task.json"
+# What decides how a model answers: read as it was written, or not at all. README.md may be edited.
+CHECKED = (".safetensors", ".json", ".txt", ".model")
 NETWORK = "network.safetensors"  # where the head is not the architecture's own
 
 
@@ -48,7 +50,7 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     Raises:
         RunError: Damaged files, or another network's.
     """
-    fault = atomic.damage(folder, only=".safetensors")
+    fault = atomic.damage(folder, only=CHECKED)
     if fault:
         raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     said = _description(folder)
@@ -78,6 +80,9 @@ def load(best_model: str | Path) -> "BaseTask":
     Raises:
         RunError: No such folder, or not one of TransferHub's.
     """
+    given: object = best_model
+    if not isinstance(given, str | Path) or not str(given).strip():
+        raise RunError(f"hub.load({best_model!r})", expected="the best_model folder of a run")
     folder = Path(best_model)
     if (folder / "best_model" / DESCRIPTION).is_file():
         folder = folder / "best_model"
@@ -87,7 +92,7 @@ def load(best_model: str | Path) -> "BaseTask":
             expected="the best_model folder of a run",
             fix="the last lines of a run say where it is: ckpt_<time>/best_model",
         )
-    if fault := atomic.damage(folder, only=DESCRIPTION):
+    if fault := atomic.damage(folder, only=CHECKED):
         raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     description = _description(folder)
     kind = TASKS.get(str(description.get("task")))
@@ -96,6 +101,7 @@ def load(best_model: str | Path) -> "BaseTask":
             f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}"
         )
     place, _, name = kind.partition(":")
+    _check(description, folder)
     module = Module(directory=folder, pretrained=False)
     assert isinstance(module, TransformerModule)
     task: BaseTask = getattr(importlib.import_module(place), name).from_description(description, module)
@@ -108,6 +114,27 @@ def _description(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{folder / DESCRIPTION} cannot be read: {error}", fix="copy the folder again") from error
+
+
+# What `TextClassifierTask.from_description` looks at: name → the types it may have.
+DESCRIBED: dict[str, tuple[type, ...]] = {
+    "labels": (list,),
+    "metrics": (list,),
+    "hidden_units": (list, type(None)),
+    "columns": (dict,),
+    "pairs": (bool, type(None)),
+    "max_seq_len": (int,),
+}
+
+
+def _check(description: Mapping[str, Any], folder: Path) -> None:
+    for name, kinds in DESCRIBED.items():
+        if not isinstance(description.get(name, ...), kinds):
+            raise RunError(
+                f"{folder / DESCRIPTION}: {name} is {description.get(name, 'missing')!r:.60}",
+                expected="what TransferHub wrote there",
+                fix="copy the folder again, or train again",
+            )
 
 
 def _parts(network: Network) -> tuple[Encoder, ArchitectureHead | None]:

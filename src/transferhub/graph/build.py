@@ -1,0 +1,68 @@
+"""One more layer on top of Variables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from transferhub.errors import ConfigError
+from transferhub.graph.kinds import LayerSource
+from transferhub.graph.programs import common_program
+from transferhub.graph.variable import MASK, Node, Source, Variable, mask_of
+
+
+def add_layer(
+    kind: str,
+    arguments: Mapping[str, Any],
+    inputs: Sequence[Variable],
+    shape: Sequence[int],
+    *,
+    stem: str,
+    name: str | None = None,
+    share: str | None = None,
+    trainable: bool = True,
+    lr_scale: float = 1.0,
+    values: Mapping[str, Tensor] | None = None,
+    reads_mask: bool = False,
+    fixed_length: bool = False,
+) -> Variable:
+    """Put a layer of a registered kind on Variables and return its output, float32.
+
+    Args:
+        kind: One of `kinds.KINDS`.
+        arguments: Of the kind.
+        inputs: One for most kinds.
+        shape: Of the output, -1 where it is not known.
+        stem: Of the output's name where none is given.
+        name: The output's name.
+        share: Layers of a program with the same `share` have the same weights.
+        trainable: As in `LayerSource`.
+        lr_scale: As in `LayerSource`.
+        values: As in `LayerSource`.
+        reads_mask: Whether the layer has to know what is padding.
+        fixed_length: Whether its output depends on how far rows are padded.
+    """
+    for given in inputs:
+        if not isinstance(given, Variable):
+            raise ConfigError(f"{stem}: input={given!r:.60}", expected="a Variable, say outputs['sequence_output']")
+    program = common_program(inputs)
+    name = name or program.unique(stem)
+    source: Source = LayerSource(kind, arguments, f"{stem}:{share}" if share else name, trainable, lr_scale, values)
+    if share is not None:
+        source = _shared(program.shared.setdefault(f"{stem}:{share}", source), source)
+    wired = {"input": inputs[0]} if kind != "concat" else {f"x{place}": each for place, each in enumerate(inputs)}
+    mask = next((found for given in inputs if (found := mask_of(given)) is not None), None)
+    if reads_mask and mask is not None:
+        wired[MASK] = mask
+    node = Node(source, wired, fixed_length)
+    variable = Variable(name, tuple(shape), "float32", node, "out", mask=mask if len(shape) == 3 else None)
+    return program.add(variable)
+
+
+def _shared(known: Source, wanted: Source) -> Source:
+    if known.description() != wanted.description():
+        raise ConfigError(
+            f"two layers share weights and differ: {known.description()} and {wanted.description()}",
+            expected="the same sizes and settings wherever weights are shared",
+        )
+    return known

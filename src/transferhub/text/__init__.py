@@ -1,0 +1,1 @@
+"""Words: vocabularies, the cutting of texts, files of word vectors."""

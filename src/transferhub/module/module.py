@@ -59,7 +59,14 @@ class Module:
     ) -> None:
         self.name = self._opened.name
         self.directory = self._opened.folder
-        self.version = version or self._opened.version
+        self.version = self._opened.version or version or ""
+        if version and self._opened.version and version != self._opened.version:
+            logger.warning(
+                "Module %s: version %s was asked for, %s is here; a source has one version",
+                self.name,
+                version,
+                self._opened.version,
+            )
         self.pretrained = pretrained
         card = catalogue.find(self._opened.stands_for or self._opened.name)
         self.summary = card.summary if card else ""

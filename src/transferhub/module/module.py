@@ -1,13 +1,14 @@
 """``hub.Module``: a pretrained network by name, and the families that open it."""
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 from transferhub.errors import ModuleError
 from transferhub.graph import Program, Variable
 from transferhub.log import logger
-from transferhub.module import catalogue, store
+from transferhub.module import catalogue, files, store
 
 # A family is a class with `context`; a new one is one file and one line here.
 FAMILIES = {
@@ -75,6 +76,11 @@ class Module:
             logger.info("Module %s stands for %s here (installed with --from)", self.name, self._opened.stands_for)
 
     @property
+    def family(self) -> str:
+        """Its key in `FAMILIES`."""
+        return self._opened.family
+
+    @property
     def stands_for(self) -> str:
         """What a name installed with ``--from`` really is; empty for all others."""
         return self._opened.stands_for
@@ -82,6 +88,12 @@ class Module:
     def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:
         """Return ``(inputs, outputs, program)``: dictionaries of Variables. Copies no weight."""
         raise NotImplementedError
+
+    def save_skeleton(self, folder: Path) -> None:
+        """Write what opens this module again with ``pretrained=False``: configuration and vocabulary, no weights."""
+        for name in (files.CONFIG, "vocab.txt"):
+            if (self.directory / name).is_file() and not (folder / name).exists():
+                shutil.copyfile(self.directory / name, folder / name)
 
     def fingerprint(self) -> str:
         """The sha256 of what determines the network's outputs: its configuration, weights and vocabulary."""

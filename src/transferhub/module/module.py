@@ -1,13 +1,14 @@
 """``hub.Module``: a pretrained network by name, and the families that open it."""
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 from transferhub.errors import ModuleError
 from transferhub.graph import Program, Variable
 from transferhub.log import logger
-from transferhub.module import catalogue, store
+from transferhub.module import catalogue, files, store
 
 # A family is a class with `context`; a new one is one file and one line here.
 FAMILIES = {
@@ -59,13 +60,25 @@ class Module:
     ) -> None:
         self.name = self._opened.name
         self.directory = self._opened.folder
-        self.version = version or self._opened.version
+        self.version = self._opened.version or version or ""
+        if version and self._opened.version and version != self._opened.version:
+            logger.warning(
+                "Module %s: version %s was asked for, %s is here; a source has one version",
+                self.name,
+                version,
+                self._opened.version,
+            )
         self.pretrained = pretrained
         card = catalogue.find(self._opened.stands_for or self._opened.name)
         self.summary = card.summary if card else ""
         self.type = f"nlp/{self._opened.family}"
         if self._opened.stands_for:
             logger.info("Module %s stands for %s here (installed with --from)", self.name, self._opened.stands_for)
+
+    @property
+    def family(self) -> str:
+        """Its key in `FAMILIES`."""
+        return self._opened.family
 
     @property
     def stands_for(self) -> str:
@@ -75,6 +88,12 @@ class Module:
     def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:
         """Return ``(inputs, outputs, program)``: dictionaries of Variables. Copies no weight."""
         raise NotImplementedError
+
+    def save_skeleton(self, folder: Path) -> None:
+        """Write what opens this module again with ``pretrained=False``: configuration and vocabulary, no weights."""
+        for name in (files.CONFIG, "vocab.txt"):
+            if (self.directory / name).is_file() and not (folder / name).exists():
+                shutil.copyfile(self.directory / name, folder / name)
 
     def fingerprint(self) -> str:
         """The sha256 of what determines the network's outputs: its configuration, weights and vocabulary."""

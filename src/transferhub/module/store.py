@@ -99,6 +99,10 @@ def install(name: str, version: str | None = None, origin: str | None = None, al
             with contextlib.suppress(_Damaged):  # it is replaced
                 if (here := _here(name)) and not damage(here):
                     logger.info("Module %s already installed in %s", here.name, here.folder)
+                    if version and here.version and version != here.version:
+                        logger.warning(
+                            "version %s was asked for, %s is here: `hub uninstall` first", version, here.version
+                        )
                     return here
         return _bring(name, place, version, origin, allow)
 

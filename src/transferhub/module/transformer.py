@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -97,6 +98,10 @@ class TransformerModule(Module):
     def _path_if_cut_in_words(self, name: str) -> str | None:
         both = all((self.directory / each).is_file() for each in (SENTENCEPIECE, WORDS))
         return str(self.directory / name) if both else None
+
+    def save_skeleton(self, folder: Path) -> None:
+        """The configuration; a reader writes its tokenizer itself."""
+        self.config.save_pretrained(folder)
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""

@@ -2,6 +2,7 @@
 
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Columns, Padding
+from transferhub.reader.text_reader import TextReader
 from transferhub.reader.word_reader import LACClassifyReader
 
-__all__ = ["ClassifyReader", "Columns", "LACClassifyReader", "Padding"]
+__all__ = ["ClassifyReader", "Columns", "LACClassifyReader", "Padding", "TextReader"]

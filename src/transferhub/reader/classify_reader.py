@@ -13,6 +13,7 @@ import numpy.typing as npt
 from transferhub import atomic
 from transferhub.dataset import BaseDataset
 from transferhub.errors import ConfigError
+from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.store import write_vocabulary
 from transferhub.reader import long_text as long_text_ways
 from transferhub.reader.columns import Chunk, Padding
@@ -77,6 +78,18 @@ class ClassifyReader(TextReader):
             left=self.tokenizer.padding_side == "left",
         )
         self.fingerprint = self._describe()
+
+    @classmethod
+    def reopened(cls, folder: Path, settings: Mapping[str, Any]) -> "ClassifyReader":
+        """The reader of a saved model, for prediction."""
+        both = (folder / SENTENCEPIECE).is_file() and (folder / WORDS).is_file()
+        return cls(
+            vocab_path=folder / OWN_VOCABULARY,
+            max_seq_len=settings["max_seq_len"],
+            sp_model_path=str(folder / SENTENCEPIECE) if both else None,
+            word_dict_path=str(folder / WORDS) if both else None,
+            long_text=settings.get("long_text", "truncate"),
+        )
 
     def save_tokenizer(self, folder: Path) -> None:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""

@@ -27,10 +27,12 @@ class Padding:
     Args:
         values: Column name → the value that fills up.
         left: Whether the filling stands before the row, as XLNet has it, instead of after it.
+        length: Fill up to this length, for networks that read length as features; None: the longest row of a batch.
     """
 
     values: Mapping[str, int]
     left: bool = False
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Columns:
         Args:
             rows: Row numbers, in the order of the batch.
             pad: With what, and on which side.
-            length: A fixed length ``L``; None: the longest piece's.
+            length: A fixed length ``L``; None: the padding's, else the longest piece's.
 
         Returns:
             Column name → int64 ``[P, L]``, a line a piece; ``input_mask`` (1 where there is a value); ``labels``
@@ -144,7 +146,7 @@ class Columns:
         """
         rows = np.asarray(rows, np.int64)
         pieces, row_of = self.pieces_of(rows)
-        width = length or int(self._of_pieces[pieces].max())
+        width = length or pad.length or int(self._of_pieces[pieces].max())
         batch = {name: np.full((len(pieces), width), pad.values.get(name, 0), np.int64) for name in self.ragged}
         mask = np.zeros((len(pieces), width), np.int64)
         for place, piece in enumerate(pieces):

@@ -46,6 +46,11 @@ class TextReader(ABC):
         self.max_seq_len, self.in_tokens = max_seq_len, in_tokens
         self.long_text = long_text_ways.known(long_text)
 
+    @classmethod
+    @abstractmethod
+    def reopened(cls, folder: Path, settings: Mapping[str, Any]) -> "TextReader":
+        """The reader of a saved model, for prediction: `settings` of what `save_tokenizer` wrote into `folder`."""
+
     @property
     @abstractmethod
     def types(self) -> Mapping[str, npt.DTypeLike]:

@@ -89,6 +89,10 @@ class AdamWeightDecayStrategy(Strategy):
             name = f"depth {parameter.depth} {kind}" if multiplier != 1 else kind
             return Traits(name, multiplier, decay, starts=NEVER if lowest else waits)
 
+        return self.composed(parameters, steps, traits)
+
+    def composed(self, parameters: Sequence[Parameter], steps: Steps, traits: Callable[[Parameter], Traits]) -> Plan:
+        """A Plan of these traits at this strategy's rates, with its optimiser and its clipping."""
         schedule = SCHEDULERS[self.lr_scheduler](steps.total, self.warmup_proportion)
         optimizer = "adamw" if self.optimizer_name == "adam" else self.optimizer_name
         return compose(self, optimizer, parameters, steps, self.learning_rate, schedule, traits, clip_norm=1.0)

@@ -10,8 +10,8 @@ from torch import nn
 
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, Parameter, seeded
-from transferhub.strategy.adamw import SCHEDULERS, AdamWeightDecayStrategy
-from transferhub.strategy.compose import NEVER, Traits, compose, decays
+from transferhub.strategy.adamw import AdamWeightDecayStrategy
+from transferhub.strategy.compose import NEVER, Traits, decays
 from transferhub.strategy.plan import Plan, Steps
 from transferhub.strategy.strategy import count, positive, proportion
 
@@ -73,9 +73,7 @@ class LoRAStrategy(AdamWeightDecayStrategy):
         for part, source in zip(network.parts, network.sources, strict=True):
             if source.role != "backbone":
                 continue
-            layers = [
-                name for name, module in part.named_modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
-            ]
+            layers = [name for name, module in part.named_modules() if isinstance(module, ADAPTABLE)]
             ends = self.target_modules
             chosen = [name for name in layers if ends is None or any(f".{name}".endswith(f".{end}") for end in ends)]
             if not chosen:
@@ -109,9 +107,7 @@ class LoRAStrategy(AdamWeightDecayStrategy):
             decay = self.weight_decay if decays(parameter) else 0.0
             return Traits(("adapters" if adapter else "head") + ("" if decay else ", not decayed"), 1.0, decay)
 
-        schedule = SCHEDULERS[self.lr_scheduler](steps.total, self.warmup_proportion)
-        optimizer = "adamw" if self.optimizer_name == "adam" else self.optimizer_name
-        return compose(self, optimizer, parameters, steps, self.learning_rate, schedule, traits, clip_norm=1.0)
+        return self.composed(parameters, steps, traits)
 
     def arguments(self) -> dict[str, object]:
         """Without those of AdamW that are not its own."""

@@ -76,7 +76,7 @@ def predict(
             _refuse_other_form(task, rows)
             columns, size = task.reader.encode(rows), task.config.batch_size
             logits = Collected("logits", len(rows))
-            for numbers, _, outputs in stream(network, columns, task.reader.pad, size, task.config.device):
+            for numbers, _, outputs in stream(network, columns, task.padding, size, task.config.device):
                 logits(numbers, outputs)
             values = task.probabilities(logits.values)
             states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
@@ -100,7 +100,7 @@ def _network(task: "BaseTask", load_best_model: bool) -> Network:
 
 
 def _evaluated(task: "BaseTask", network: Network, columns: Columns, name: str) -> RunState:
-    state = evaluate(network, task, columns, task.reader.pad, task.config.batch_size, task.config.device)
+    state = evaluate(network, task, columns, task.padding, task.config.batch_size, task.config.device)
     say_evaluation(name, state)
     return state
 

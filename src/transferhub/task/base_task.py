@@ -1,5 +1,6 @@
 """BaseTask: feature + head + loss + metrics = something to train, evaluate, predict and save."""
 
+import dataclasses
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,14 +20,15 @@ from transferhub.engine.objective import Meter
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import BEST, Training
 from transferhub.errors import ConfigError, RunError
-from transferhub.graph import Network, Variable
+from transferhub.graph import Network, Variable, needs_fixed_length
+from transferhub.graph.describe import describe
 from transferhub.graph.variable import walk_back
 from transferhub.log import logger
-from transferhub.module.transformer import EncoderSource
-from transferhub.reader import ClassifyReader, Columns
+from transferhub.module import Module
+from transferhub.reader import Columns, Padding, TextReader
 from transferhub.reader.classify_reader import Row
 from transferhub.strategy import Plan, Steps
-from transferhub.task import applying, finetuning, saved_model
+from transferhub.task import applying, finetuning, saved_model, saved_network
 from transferhub.task.result import RunResult
 
 
@@ -49,7 +51,7 @@ class BaseTask(ABC):
     def __init__(
         self,
         feature: Variable,
-        data_reader: ClassifyReader,
+        data_reader: TextReader,
         dataset: BaseDataset | None,
         feed_list: Sequence[str] | None,
         config: RunConfig | None,
@@ -302,7 +304,7 @@ class BaseTask(ABC):
 
     def settings(self) -> dict[str, Any]:
         """What determines a run's outcome, as JSON; two runs with equal settings are one run."""
-        modules = [encoder.module for encoder in self._encoders()]
+        modules = saved_network.modules_of(self.feature)
         values = {
             **self.description(),
             **self.config.settings(),
@@ -311,17 +313,26 @@ class BaseTask(ABC):
             "pretrained": [module.pretrained for module in modules],
             "frozen": [not node.source.trainable for node in walk_back([self.feature])],
             "feature": self.feature.name,
+            **({} if self.feature.node is None or self._is_a_modules() else {"network": describe([self.feature])}),
         }
         return dict(json.loads(json.dumps(values)))
 
     @property
     def module_name(self) -> str:
         """The pretrained network's name."""
-        return ", ".join(encoder.module.name for encoder in self._encoders())
+        names = [module.name for module in saved_network.modules_of(self.feature)]
+        return ", ".join(names) or "a network of one's own"
 
-    def _encoders(self) -> list[EncoderSource]:
-        sources = [node.source for node in walk_back([self.feature])]
-        return [source for source in sources if isinstance(source, EncoderSource)]
+    @property
+    def padding(self) -> Padding:
+        """How batches are padded: to a fixed length where the network reads length as features."""
+        fixed = needs_fixed_length([self.feature])
+        return dataclasses.replace(self.reader.pad, length=self.reader.max_seq_len) if fixed else self.reader.pad
+
+    def _is_a_modules(self) -> bool:
+        """Whether the feature is a module's own output, which the module's fingerprint describes."""
+        node = self.feature.node
+        return node is not None and isinstance(getattr(node.source, "module", None), Module)
 
     def _best_folder(self) -> Path | None:
         if self.run_path is not None:

@@ -23,7 +23,8 @@ from transferhub.metrics.classification import NAMES
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHeadSource
 from transferhub.module.transformer import EncoderSource, TransformerModule
-from transferhub.reader import ClassifyReader, Columns
+from transferhub.network import preset
+from transferhub.reader import ClassifyReader, Columns, TextReader
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.base_task import BaseTask
 from transferhub.task.class_meter import ClassMeter
@@ -39,7 +40,8 @@ class TextClassifierTask(BaseTask):
 
     Args:
         num_classes: How many labels; None: the data set's.
-        feature: The Variable that the head stands on; None: the module's ``pooled_output``.
+        feature: The Variable that the head stands on, ``[B, width]``: a module's output, or that of a network of one's
+            own over it (`hub.layers`, `hub.apply`, `transferhub.fluid`); None: the module's ``pooled_output``.
         hidden_units: Sizes of hidden layers between feature and output. None: where the feature is the module's own,
             the architecture's own head, so that the best model opens with ``AutoModelForSequenceClassification``.
         dataset: A data set, or what `hub.dataset.load` takes: a file, a folder, a DataFrame …; None: the reader's.
@@ -58,6 +60,8 @@ class TextClassifierTask(BaseTask):
         label_smoothing: The part of a label that is spread over all classes, from 0 to below 1; not with ``focal``.
         module: A module or its name.
         max_seq_len: Tokens a text may have, where the task makes its own reader. None: 128.
+        token_feature: Vectors of tokens ``[B, L, width]``, with `network` in place of `feature`.
+        network: A preset of `hub.network` over `token_feature`: ``bow cnn dpcnn gru lstm bilstm``.
         long_text: Likewise, what becomes of longer ones: ``truncate``, ``head_tail`` or ``window``, as for
             `ClassifyReader`.
         labels: Label names in the order of their ids; None: the data set's.
@@ -75,7 +79,7 @@ class TextClassifierTask(BaseTask):
         hidden_units: Sequence[int] | None = None,
         dataset: Any = None,
         feed_list: Sequence[str] | None = None,
-        data_reader: ClassifyReader | None = None,
+        data_reader: TextReader | None = None,
         startup_program: Any = None,
         config: RunConfig | None = None,
         metrics_choices: str | Metric | Sequence[str | Metric] | None = "default",
@@ -83,6 +87,8 @@ class TextClassifierTask(BaseTask):
         module: Module | str | Path | None = None,
         max_seq_len: int | None = None,
         long_text: str = "truncate",
+        token_feature: Variable | None = None,
+        network: str | None = None,
         labels: Sequence[str] | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         loss: str = "cross_entropy",
@@ -93,7 +99,7 @@ class TextClassifierTask(BaseTask):
             third: Any = hidden_units
             fourth: Any = dataset
             num_classes, feature = cast("int | None", feature), num_classes
-            if isinstance(fourth, ClassifyReader):
+            if isinstance(fourth, TextReader):
                 feed_list, data_reader, hidden_units, dataset = third, fourth, None, None
         if isinstance(module, str | Path):
             module = Module(name=str(module))
@@ -104,6 +110,13 @@ class TextClassifierTask(BaseTask):
         length_given: object = max_seq_len
         if length_given is not None and not isinstance(length_given, Integral):
             raise ConfigError(f"max_seq_len={max_seq_len!r}", expected="a whole number of tokens")
+        if (token_feature is None) != (network is None) or (token_feature is not None and feature is not None):
+            raise ConfigError(
+                f"feature={_said(feature)}, token_feature={_said(token_feature)}, network={network!r}",
+                expected="feature; or token_feature and network",
+            )
+        if token_feature is not None and network is not None:
+            feature = preset(network)(token_feature)
         if feature is None:
             feature = _own_feature(module, max_seq_len)
         if not isinstance(feature, Variable) or len(feature.shape) != 2:
@@ -228,8 +241,10 @@ class TextClassifierTask(BaseTask):
         }
 
     @classmethod
-    def from_description(cls, description: Mapping[str, Any], module: TransformerModule) -> "TextClassifierTask":
-        """Build a task as it was saved, on a module whose files lie beside it; functions as metrics are not saved."""
+    def from_description(
+        cls, description: Mapping[str, Any], feature: Variable, reader: TextReader
+    ) -> "TextClassifierTask":
+        """Build a task as it was saved, on its feature; functions as metrics are not saved."""
         names = [name for name in description["metrics"] if name in NAMES]
         functions = [name for name in description["metrics"] if name not in NAMES]
         if functions:
@@ -239,12 +254,11 @@ class TextClassifierTask(BaseTask):
                 ", ".join(names) or "acc",
             )
         task = cls(
-            module=module,
+            feature=feature,
+            data_reader=reader,
             labels=description["labels"],
             hidden_units=description["hidden_units"],
             metrics_choices=names or "default",
-            max_seq_len=description["max_seq_len"],
-            long_text=description.get("long_text", "truncate"),
         )
         task._columns, task._pairs = dict(description["columns"]), description["pairs"]
         return task
@@ -262,7 +276,11 @@ class TextClassifierTask(BaseTask):
         return {what: name for what, name in self._columns.items() if name in header}
 
 
-def _refuse_too_long(feature: Variable, reader: ClassifyReader) -> None:
+def _said(variable: object) -> str:
+    return variable.name if isinstance(variable, Variable) else repr(variable)[:60]
+
+
+def _refuse_too_long(feature: Variable, reader: TextReader) -> None:
     for node in walk_back([feature]):
         if isinstance(node.source, EncoderSource) and reader.max_seq_len > node.source.module.max_position:
             module = node.source.module

@@ -71,7 +71,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     splits = Splits(
         task.reader.columns("train", dataset),
         task.reader.columns("dev", dataset),
-        task.reader.pad,
+        task.padding,
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
@@ -231,7 +231,7 @@ def _score(
     if columns is None or columns.labels is None:
         return None
     logits, config = Collected("logits", len(columns)), task.config
-    state = evaluate(network, task, columns, task.reader.pad, config.batch_size, config.device, logits)
+    state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, logits)
     return ScoredSplit(name, dataset.get_examples(name), columns.labels, task.probabilities(logits.values), state)
 
 

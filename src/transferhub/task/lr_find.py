@@ -149,7 +149,7 @@ def find_rate(task: "BaseTask", low: float = 1e-7, high: float = 1.0, steps: int
     events.add("run_step", "see", see)
     precision = config.precision if config.precision != "auto" else "fp32"
     with tempfile.TemporaryDirectory() as folder:
-        splits = Splits(train, None, task.reader.pad, lambda row: f"train_examples[{row}]")
+        splits = Splits(train, None, task.padding, lambda row: f"train_examples[{row}]")
         training = Training(
             network, task, splits, plan, config, precision, events, Path(folder), lambda folder, scores: None
         )

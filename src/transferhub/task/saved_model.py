@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save_file
 
 from transferhub import atomic
+from transferhub import reader as readers
 from transferhub.engine import checkpoint
 from transferhub.errors import RunError
 from transferhub.graph import Network
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHead
-from transferhub.module.transformer import Encoder, TransformerModule, quietly
+from transferhub.module.transformer import Encoder, quietly
+from transferhub.task import saved_network
+from transferhub.task.saved_network import Classes, write_network
 from transferhub.version import __version__
 
 if TYPE_CHECKING:
@@ -30,14 +33,15 @@ NETWORK = "network.safetensors"  # where the head is not the architecture's own
 
 def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mapping[str, float]) -> None:
     """Fill a folder with the network's weights in fp32, its tokenizer, labels and card."""
-    encoder, head = _parts(network)
+    parts = _architecture(network)
     with quietly():
-        if head is not None:
+        if parts is not None:
+            encoder, head = parts
             with head.joined(encoder) as model:
                 whole = {name: value for name, value in model.state_dict().items() if name in head.names}
                 model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
         else:
-            encoder.network.config.save_pretrained(folder)  # type: ignore[operator, union-attr]
+            write_network(task.feature, folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
     task.reader.save_tokenizer(folder)
     atomic.write_json(folder / DESCRIPTION, task.description())
@@ -60,19 +64,21 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     if (folder / NETWORK).is_file():
         checkpoint.load_values(folder / NETWORK, network)
         return network
-    encoder, head = _parts(network)
-    if head is None:
+    parts = _architecture(network)
+    if parts is None:
         raise RunError(f"{folder} holds a model with the architecture's own head, this task has another")
+    encoder, head = parts
     with head.joined(encoder) as model:
         checkpoint.load_values(folder / "model.safetensors", model, names=head.names)
     return network
 
 
-def load(best_model: str | Path) -> "BaseTask":
+def load(best_model: str | Path, classes: Classes | None = None) -> "BaseTask":
     """Open a ``best_model`` folder in a new process: nothing is retyped, no code of the folder is run.
 
     Args:
         best_model: The folder, or the run's folder that holds it.
+        classes: Where the network has classes of your own: ``{"Net": Net}``. A message says which are needed.
 
     Returns:
         The task: ``.predict([...])``, ``.evaluate(file)``.
@@ -102,9 +108,16 @@ def load(best_model: str | Path) -> "BaseTask":
         )
     place, _, name = kind.partition(":")
     _check(description, folder)
-    module = Module(directory=folder, pretrained=False)
-    assert isinstance(module, TransformerModule)
-    task: BaseTask = getattr(importlib.import_module(place), name).from_description(description, module)
+    reader = getattr(readers, str(description.get("reader")), None)
+    if not isinstance(reader, type) or not issubclass(reader, readers.TextReader):
+        raise RunError(f"{folder / DESCRIPTION}: no reader {description.get('reader')!r}")
+    if (folder / saved_network.NAME).is_file():
+        feature = saved_network.read_feature(folder, classes)
+    else:
+        _, outputs, _ = Module(directory=folder, pretrained=False).context(max_seq_len=description["max_seq_len"])
+        feature = outputs["pooled_output"]
+    made = getattr(importlib.import_module(place), name)
+    task: BaseTask = made.from_description(description, feature, reader.reopened(folder, description))
     task.use_saved(folder)
     return task
 
@@ -137,10 +150,11 @@ def _check(description: Mapping[str, Any], folder: Path) -> None:
             )
 
 
-def _parts(network: Network) -> tuple[Encoder, ArchitectureHead | None]:
-    encoders = [part for part in network.parts if isinstance(part, Encoder)]
+def _architecture(network: Network) -> tuple[Encoder, ArchitectureHead] | None:
+    """Encoder and head, where both are one architecture of transformers; None: a network of one's own."""
     heads = [part for part in network.parts if isinstance(part, ArchitectureHead)]
-    return encoders[0], heads[0] if heads else None
+    encoders = [part for part in network.parts if isinstance(part, Encoder)]
+    return (encoders[0], heads[0]) if heads else None
 
 
 def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove the entries; they are computed again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
-    """Show what the cache holds: rows of data sets, their tokens, and features of frozen networks.
+    """Show what the cache holds: rows, tokens, opened archives, word vectors, features of frozen networks.
 
     Example: hub cache    and to free the features' space: hub cache features --clear
     """

@@ -148,8 +148,7 @@ def damage(folder: Path, only: str | tuple[str, ...] = "", *, bytes_too: bool = 
     read: only their sizes are compared.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = {str(name): (said["bytes"], said["sha256"]) for name, said in manifest["files"].items()}
+        files = _written(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{folder / MANIFEST} cannot be read ({error})"
     for name, (size, digest) in files.items():
@@ -163,6 +162,16 @@ def damage(folder: Path, only: str | tuple[str, ...] = "", *, bytes_too: bool = 
         if bytes_too and sha256(path) != digest:
             return f"{path} has other bytes than were written (sha256 differs)"
     return None
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file as it was written into a folder in which `damage` found nothing."""
+    return {name: digest for name, (_, digest) in _written(folder).items()}
+
+
+def _written(folder: Path) -> dict[str, tuple[int, str]]:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return {str(name): (said["bytes"], said["sha256"]) for name, said in manifest["files"].items()}
 
 
 def sha256(path: Path) -> str:

@@ -174,10 +174,6 @@ def _way(card: catalogue.Card | None) -> str:
     return f"not here: hub install {card.name}" + (" --from DIR" if card.source == "own" else "")
 
 
-def _damaged(module: store.Installed) -> bool:
-    return store.damage(module, bytes_too=False) is not None
-
-
 def _facts(card: catalogue.Card | None) -> dict[str, Any]:
     if card is None:
         return {"summary": "", "language": "", "licence": "", "bytes": None, "aliases": []}

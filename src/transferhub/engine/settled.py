@@ -18,8 +18,8 @@ from transferhub.graph import Network, Settled, seeded
 from transferhub.graph.forms import Form, forms_of
 from transferhub.reader import Columns, Padding
 from transferhub.strategy import Plan
+from transferhub.strategy.compose import NEVER
 
-NEVER = 1 << 62
 PROBE = 4  # rows
 SAME = 1e-5  # of the largest value, or absolute
 PLAIN = (str, int, float, bool, type(None))

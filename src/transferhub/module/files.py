@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from transferhub import atomic
 from transferhub.errors import ModuleError
 
 CONFIG = "config.json"
@@ -20,14 +21,13 @@ SENTENCEPIECE = "spm_cased_simp_sampled.model"  # what ernie_tiny cuts words int
 VECTORS = "vectors.npy"  # of a module of word vectors, in place of WEIGHTS; its vocab.txt says whose they are
 WORD_VECTORS, ELMO = "word_vectors", "elmo_words"  # our own model_types
 RECORD = "module.json"
-MANIFEST = "manifest.json"
 
 # Configuration, tokenizers, licence. Indexes of other weight formats are left out below.
 TEXTS = ("*.json", "*.txt", "*.model", "*.md", "LICENSE*", "NOTICE*")
 SHARD = "model-?????-of-?????.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 PADDLE = (".pdparams", ".pdmodel")
-OWN = (RECORD, MANIFEST)
+OWN = (RECORD, atomic.MANIFEST)
 
 
 def choose(names: Collection[str], where: str, allow: Iterable[str] = (), *, weights: bool = True) -> list[str]:

@@ -7,6 +7,7 @@ import transferhub
 
 NAMES = [
     "AdamWeightDecayStrategy",
+    "BaseTask",
     "CombinedStrategy",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
@@ -14,6 +15,7 @@ NAMES = [
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",
+    "ModuleTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",

@@ -23,8 +23,10 @@ _WHERE = {
     "L2SPFinetuneStrategy": "strategy",
     "LoRAStrategy": "strategy",
     "ULMFiTStrategy": "strategy",
+    "BaseTask": "task.base_task",
     "HubError": "errors",
     "Module": "module",
+    "ModuleTask": "task.module_task",
     "RunConfig": "engine.config",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
@@ -47,6 +49,7 @@ _ROOMS = (
 
 __all__ = [
     "AdamWeightDecayStrategy",
+    "BaseTask",
     "CombinedStrategy",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
@@ -54,6 +57,7 @@ __all__ = [
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",
+    "ModuleTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",
@@ -86,7 +90,9 @@ if TYPE_CHECKING:
     from transferhub.strategy import L2SPFinetuneStrategy as L2SPFinetuneStrategy
     from transferhub.strategy import LoRAStrategy as LoRAStrategy
     from transferhub.strategy import ULMFiTStrategy as ULMFiTStrategy
+    from transferhub.task.base_task import BaseTask as BaseTask
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
+    from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.saved_model import load as load
 
 

@@ -136,7 +136,7 @@ class Objective:
     def losses(self, outputs, batch):
         return nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
 
-    def meter(self):
+    def meter(self, columns=None):
         return ClassMeter(2, {"acc": None})
 
 
@@ -149,7 +149,8 @@ def start(build, tiny, in_tmp):
     """Start, or go on with, a run of a strategy; return it and the losses of its steps."""
     reader = ClassifyReader(vocab_path=tiny / "vocab.txt", max_seq_len=16)
     rows = reviews(48, 1)
-    columns = reader.encode([text for text, _ in rows], [int(label == "positive") for _, label in rows])
+    columns = reader.encode([text for text, _ in rows])
+    columns.labels = np.array([int(label == "positive") for _, label in rows])
 
     def run(strategy, name, crash_at=None, watch=lambda training: None, precision="fp32"):
         network = build()

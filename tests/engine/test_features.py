@@ -366,7 +366,9 @@ def test_the_key_depends_on_rows_weights_and_architecture(tiny, frozen_task):
     assert digest(head) == plain
     reader = ClassifyReader(vocab_path=tiny / "vocab.txt", max_seq_len=16)
     texts = ["good room", "bad food"]
-    assert reader.encode(texts).digest == reader.encode(texts, [0, 1]).digest != reader.encode(texts[::-1]).digest
+    labelled = reader.encode(texts)
+    labelled.labels = np.array([0, 1])
+    assert reader.encode(texts).digest == labelled.digest != reader.encode(texts[::-1]).digest
 
 
 def test_which_parts_are_settled_and_until_when(frozen_task):

@@ -113,7 +113,7 @@ def test_a_vocabulary_of_ones_own_beside_a_module_is_the_one_that_is_read(tiny, 
 def test_case_is_kept_where_asked_and_in_the_saved_tokenizer(tmp_path):
     (tmp_path / "words.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nRoom\nroom\n")
     reader = ClassifyReader(vocab_path=tmp_path / "words.txt", max_seq_len=16, do_lower_case=False)
-    reader.save_tokenizer(tmp_path / "saved")
+    reader.save(tmp_path / "saved")
     again = ClassifyReader(vocab_path=tmp_path / "saved" / "vocab.txt", max_seq_len=16)
     for one in (reader, again):
         assert one.encode(["Room room"]).ragged["input_ids"].tolist() == [2, 5, 6, 3]

@@ -7,7 +7,7 @@ import pytest
 
 import transferhub as hub
 from transferhub import paths
-from transferhub.dataset import InputExample
+from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.reader import LACClassifyReader
 from transferhub.text import tokenizers
@@ -74,7 +74,9 @@ def test_windows_read_all_words(vocab):
 
 
 def test_batches_are_padded_with_the_last_id_and_have_a_mask(reader):
-    batch = reader.encode(["the room", "good"], labels=[1, 0]).batch([0, 1], reader.pad)
+    rows = BaseDataset(label_list=["no", "yes"])
+    rows.test_examples = [InputExample(None, "the room", label="yes"), InputExample(None, "good", label="no")]
+    batch = reader.columns("test", rows, keep=False).batch([0, 1], reader.pad)
     assert batch["word_ids"].tolist() == [[0, 1], [2, PAD]]
     assert batch["input_mask"].tolist() == [[1, 1], [1, 0]]
     assert batch["labels"].tolist() == [1, 0]
@@ -145,7 +147,7 @@ def test_words_of_the_users_own_are_known_and_saved_with_the_reader(vocab, tmp_p
     reader = LACClassifyReader(vocab, user_dict=tmp_path / "own.txt")
     assert ids(reader.encode(["迁移枢纽工具真好"])) == [[0]]
     (tmp_path / "saved").mkdir()
-    reader.save_tokenizer(tmp_path / "saved")
+    reader.save(tmp_path / "saved")
     again = LACClassifyReader.reopened(tmp_path / "saved", reader.settings())
     assert ids(again.encode(["迁移枢纽工具真好"])) == [[0]]
 
@@ -157,7 +159,7 @@ def test_a_function_of_the_users_is_needed_again_where_the_reader_is_opened(voca
     reader = LACClassifyReader(vocab, cut=commas, max_len=7)
     assert ids(reader.encode(["the,good"])) == [[0, 2]]
     (tmp_path / "saved").mkdir()
-    reader.save_tokenizer(tmp_path / "saved")
+    reader.save(tmp_path / "saved")
     with pytest.raises(ConfigError, match=r"commas(?s:.)*cut=…"):
         LACClassifyReader.reopened(tmp_path / "saved", reader.settings())
     again = LACClassifyReader.reopened(tmp_path / "saved", reader.settings(), commas)

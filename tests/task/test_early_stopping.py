@@ -26,7 +26,7 @@ def make(make_task):
         made = make_task(checkpoint_dir=folder, **{**SETTINGS, **settings})
         meter = made.meter
 
-        def scored():
+        def scored(columns=None):
             result = meter()
             if made.training is not None and made.current_step % 2 == 0 and made.current_step:
                 place = made.current_step // 2 - 1

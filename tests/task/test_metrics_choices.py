@@ -30,8 +30,8 @@ def test_a_function_is_given_whole_splits_in_the_rows_order(make_task, in_tmp, l
     assert {len(labels) for labels, _ in seen.calls} == {24}, "dev and test, never a window of training"
     labels, predictions = seen.calls[-1]
     examples = list(task.dataset.test_examples)
-    assert [task.labels[place] for place in labels] == [example.label for example in examples]
-    assert [task.labels[place] for place in predictions] == task.predict([row.text_a for row in examples]).labels
+    assert [task.label_list[place] for place in labels] == [example.label for example in examples]
+    assert [task.label_list[place] for place in predictions] == task.predict([row.text_a for row in examples]).labels
     assert result.test["seen"] == pytest.approx(result.test["acc"] - 1)
     assert any("[dev dataset evaluation result] loss=" in line and " seen=-0." in line for line in lines)
     assert not any(" seen=" in line for line in lines if "TRAIN" in line)

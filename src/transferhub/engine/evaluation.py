@@ -16,6 +16,8 @@ from transferhub.engine.run_state import RunState
 from transferhub.errors import TrainingError
 from transferhub.reader import Columns, Padding
 
+Answers = npt.NDArray[Any] | list[Any]
+
 
 class SettledColumns(Columns):
     """Columns beside which values of Variables are kept, so that a network need not compute them."""
@@ -70,37 +72,50 @@ def evaluate(
     pad: Padding,
     batch_size: int,
     device: str,
-    see: Callable[[npt.NDArray[np.int64], dict[str, Tensor]], None] | None = None,
+    see: Callable[[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]], None] | None = None,
 ) -> RunState:
     """Mean loss and exact scores over a split; holds no more than a batch of outputs.
 
-    `see` is shown each batch's row numbers and outputs, for those who want to keep some of them.
+    `see` is shown each batch: row numbers, batch, outputs; for those who want to keep some of it.
     """
-    meter, total, steps, started = objective.meter(), 0.0, 0, time.perf_counter()
+    meter, total, steps, started = objective.meter(columns), 0.0, 0, time.perf_counter()
     for rows, batch, outputs in stream(network, columns, pad, batch_size, device):
         total += float(objective.evaluation_losses(outputs, batch).sum())
         meter.update(outputs, batch, rows)
         steps += 1
         if see is not None:
-            see(rows, outputs)
+            see(rows, batch, outputs)
     return RunState(
         steps, len(columns), total / max(1, len(columns)), meter.scores(), run_time_used=time.perf_counter() - started
     )
 
 
 class Collected:
-    """One output of all rows, float32 ``[rows, …]``, in the rows' own order, whatever order they are seen in."""
+    """What a task finds for each row, in the rows' own order, whatever order they are seen in.
 
-    def __init__(self, name: str, rows: int) -> None:
-        self._name, self._rows = name, rows
-        self.values: npt.NDArray[np.float32] = np.empty((rows,), np.float32)
+    Args:
+        rows: How many there are.
+        answers: Outputs and batch → what is found for each of its rows: an array ``[B, …]`` whose shape behind the
+            rows is always the same, or a list.
+    """
 
-    def __call__(self, rows: npt.NDArray[np.int64], outputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, rows: int, answers: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Answers]) -> None:
+        self._rows, self._answers = rows, answers
+        self.values: Answers = []
+
+    def __call__(self, rows: npt.NDArray[np.int64], batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Keep a batch's part."""
-        values = outputs[self._name].float().cpu().numpy()
-        if self.values.shape[1:] != values.shape[1:]:
-            self.values = np.empty((self._rows, *values.shape[1:]), np.float32)
-        self.values[rows] = values
+        found = self._answers(outputs, batch)
+        if not len(self.values):
+            if isinstance(found, np.ndarray):
+                self.values = np.empty((self._rows, *found.shape[1:]), found.dtype)
+            else:
+                self.values = [None] * self._rows
+        if isinstance(self.values, np.ndarray):
+            self.values[rows] = found
+        else:
+            for row, answer in zip(rows.tolist(), found, strict=True):
+                self.values[row] = answer
 
 
 def slices(rows: int, batch_size: int) -> Sequence[slice]:

@@ -238,7 +238,15 @@ class FeatureColumns(SettledColumns):
     """A split's columns with its features."""
 
     def __init__(self, columns: Columns, features: Features, dtype: torch.dtype) -> None:
-        super().__init__(columns.ragged, columns.offsets, columns.labels, columns.pieces, columns.cut)
+        super().__init__(
+            columns.ragged,
+            columns.offsets,
+            columns.labels,
+            columns.pieces,
+            columns.cut,
+            columns.by_piece,
+            columns.examples,
+        )
         self._features, self._dtype = features, dtype
 
     def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:

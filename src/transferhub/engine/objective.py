@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from transferhub.reader import Columns
+
 
 class Meter(Protocol):
     """Collects scores over batches, exactly."""
@@ -38,5 +40,5 @@ class Objective(Protocol):
     def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The loss of each row that evaluation shows, float32 ``[B]``."""
 
-    def meter(self) -> Meter:
-        """A fresh meter."""
+    def meter(self, columns: Columns | None = None) -> Meter:
+        """A fresh meter: for a split that is evaluated as a whole, or for batches between two log lines (None)."""

@@ -13,8 +13,10 @@ class RunState:
         run_examples: Rows counted.
         run_loss: Mean loss over these rows.
         run_scores: Metric name → value over these rows.
-        run_results: For a prediction: ``[probabilities]``, float32 ``[B, classes]``.
+        run_results: For a prediction what 1.x gave for this task: ``[probabilities]``, float32 ``[B, classes]``, for a
+            classifier. For a metric of one's own what `BaseTask._add_metrics` gave, and the losses last.
         run_time_used: Seconds.
+        run_time_begin: When it began, as ``time.time()`` says it.
     """
 
     run_step: int = 0
@@ -23,6 +25,7 @@ class RunState:
     run_scores: dict[str, float] = field(default_factory=dict)
     run_results: list[Any] = field(default_factory=list)
     run_time_used: float = 0.0
+    run_time_begin: float = 0.0
 
     @property
     def run_speed(self) -> float:

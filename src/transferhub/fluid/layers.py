@@ -8,6 +8,15 @@ from collections.abc import Sequence
 
 from transferhub import layers
 from transferhub.errors import ConfigError
+from transferhub.fluid.costs import (
+    accuracy,
+    cos_sim,
+    cross_entropy,
+    mean,
+    sigmoid_cross_entropy_with_logits,
+    softmax_with_cross_entropy,
+    square_error_cost,
+)
 from transferhub.fluid.initializer import Initializer
 from transferhub.fluid.param_attr import ParamAttr, has_bias, options
 from transferhub.graph import Variable
@@ -16,19 +25,26 @@ from transferhub.layers import gelu, relu, sigmoid, softmax, tanh
 Attr = ParamAttr | str | Initializer | bool | None
 
 __all__ = [
+    "accuracy",
     "concat",
+    "cos_sim",
+    "cross_entropy",
     "data",
     "dropout",
     "dynamic_gru",
     "embedding",
     "fc",
     "gelu",
+    "mean",
     "relu",
     "sequence_first_step",
     "sequence_last_step",
     "sequence_pool",
     "sigmoid",
+    "sigmoid_cross_entropy_with_logits",
     "softmax",
+    "softmax_with_cross_entropy",
+    "square_error_cost",
     "tanh",
 ]
 

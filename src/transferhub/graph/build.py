@@ -14,7 +14,7 @@ from transferhub.graph.variable import MASK, Node, Source, Variable, mask_of
 def add_layer(
     kind: str,
     arguments: Mapping[str, Any],
-    inputs: Sequence[Variable],
+    inputs: Sequence[Variable] | Mapping[str, Variable],
     shape: Sequence[int],
     *,
     stem: str,
@@ -31,7 +31,7 @@ def add_layer(
     Args:
         kind: One of `kinds.KINDS`.
         arguments: Of the kind.
-        inputs: One for most kinds.
+        inputs: One for most kinds; with the layer's own names for them where it takes several.
         shape: Of the output, -1 where it is not known.
         stem: Of the output's name where none is given.
         name: The output's name.
@@ -42,6 +42,8 @@ def add_layer(
         reads_mask: Whether the layer has to know what is padding.
         fixed_length: Whether its output depends on how far rows are padded.
     """
+    named = dict(inputs) if isinstance(inputs, Mapping) else None
+    inputs = list(inputs.values() if isinstance(inputs, Mapping) else inputs)
     for given in inputs:
         if not isinstance(given, Variable):
             raise ConfigError(f"{stem}: input={given!r:.60}", expected="a Variable, say outputs['sequence_output']")
@@ -50,7 +52,9 @@ def add_layer(
     source: Source = LayerSource(kind, arguments, f"{stem}:{share}" if share else name, trainable, lr_scale, values)
     if share is not None:
         source = _shared(program.shared.setdefault(f"{stem}:{share}", source), source)
-    wired = {"input": inputs[0]} if kind != "concat" else {f"x{place}": each for place, each in enumerate(inputs)}
+    if named is None:
+        named = {"input": inputs[0]} if kind != "concat" else {f"x{place}": each for place, each in enumerate(inputs)}
+    wired = named
     mask = next((found for given in inputs if (found := mask_of(given)) is not None), None)
     if reads_mask and mask is not None:
         wired[MASK] = mask

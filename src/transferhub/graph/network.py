@@ -60,17 +60,22 @@ class Network(nn.Module):
         outputs: The Variables to compute.
         seed: Of the weights that are not read from disk.
         built: Modules by source, used in place of new ones; those that are new are added. None: all are new.
+        given: Variables that are always given, so that nothing below them is built.
     """
 
     def __init__(
-        self, outputs: Sequence[Variable], seed: int = 0, built: MutableMapping[Source, nn.Module] | None = None
+        self,
+        outputs: Sequence[Variable],
+        seed: int = 0,
+        built: MutableMapping[Source, nn.Module] | None = None,
+        given: Collection[Variable] = (),
     ) -> None:
         super().__init__()
         self._outputs = [variable.name for variable in outputs]
         self._plan: list[tuple[int, dict[str, str], dict[str, str]]] = []
         self.sources: list[Source] = []
         self.parts = nn.ModuleList()
-        nodes = walk_back(outputs)
+        nodes = walk_back(outputs, given)
         built = {} if built is None else built
         for node in nodes:
             if node.source not in self.sources:
@@ -79,8 +84,8 @@ class Network(nn.Module):
                     built[node.source] = node.source.build(seed)
                 self.parts.append(built[node.source])
         produced: dict[int, dict[str, str]] = {id(node): {} for node in nodes}
-        for variable in [*outputs, *(given for node in nodes for given in node.inputs.values())]:
-            if variable.node is not None:
+        for variable in [*outputs, *(each for node in nodes for each in node.inputs.values())]:
+            if variable.node in nodes and variable not in given:
                 produced[id(variable.node)][variable.output] = variable.name
         for node in nodes:
             feeds = {argument: given.name for argument, given in node.inputs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -188,16 +188,16 @@ def needs_fixed_length(outputs: Iterable[Variable]) -> bool:
     return any(node.fixed_length for node in walk_back(outputs))
 
 
-def walk_back(features: Iterable[Variable]) -> list[Node]:
-    """The nodes that `features` need, each after those it depends on."""
+def walk_back(features: Iterable[Variable], given: Collection[Variable] = ()) -> list[Node]:
+    """The nodes that `features` need, each after those it depends on; the Variables `given` need none."""
     ordered: list[Node] = []
 
     def visit(variable: Variable) -> None:
         node = variable.node
-        if node is None or node in ordered:
+        if node is None or node in ordered or variable in given:
             return
-        for given in node.inputs.values():
-            visit(given)
+        for needed in node.inputs.values():
+            visit(needed)
         ordered.append(node)
 
     for feature in features:

@@ -35,11 +35,12 @@ class ArchitectureHead(nn.Module):
         self.prefix: str = model.base_model_prefix  # type: ignore[assignment]
 
     def forward(self, everything: Computed) -> dict[str, Tensor]:
-        """Encoder outputs → ``{"logits": …}``."""
+        """Encoder outputs → ``logits``; ``start_logits`` and ``end_logits`` of a head that finds spans."""
         socket = getattr(self.model, self.prefix)
         socket.outputs = everything.outputs
         try:
-            return {"logits": self.model(everything.input_ids, attention_mask=everything.input_mask).logits}
+            made = self.model(everything.input_ids, attention_mask=everything.input_mask)
+            return {name: value for name, value in made.items() if name.endswith("logits")}
         finally:
             socket.outputs = None
 

@@ -91,7 +91,7 @@ class ClassifyReader(TextReader):
             long_text=settings.get("long_text", "truncate"),
         )
 
-    def save_tokenizer(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""
         self.tokenizer.save_pretrained(folder)
         if not (folder / OWN_VOCABULARY).is_file():

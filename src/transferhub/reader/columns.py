@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ from transferhub import atomic, cache
 from transferhub.reader.long_text import NOTHING_CUT, Cut
 
 Ragged = npt.NDArray[np.integer[Any]]
-Labels = Sequence[int] | npt.NDArray[np.int64]
+Labels = Sequence[int] | npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,40 +43,53 @@ class Chunk:
         values: Column name → the values of each piece.
         pieces: How many pieces each row has; None: one.
         cut: How much of the rows was not read.
+        by_piece: Column name → one number for each piece.
     """
 
     values: Mapping[str, Sequence[Sequence[int]]]
     pieces: Sequence[int] | None = None
     cut: Cut = NOTHING_CUT
+    by_piece: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class Columns:
-    """Ragged columns of equal row lengths, and one label a row.
+    """Ragged columns of equal row lengths, and one label a row: a number, or several.
 
     A row is one piece, a sequence of values; or several, the windows of a long text.
 
     Args:
         ragged: Column name → all pieces' values one after another, whole numbers of any width.
         offsets: int64 ``[pieces + 1]``: piece p is ``offsets[p]:offsets[p + 1]`` of each ragged column.
-        labels: int64 ``[rows]``, or None where there are none.
+        labels: ``[rows, …]``: ids, int64 ``[rows]``; values, float32 ``[rows]``; or one column a label, float32
+            ``[rows, labels]``. None where there are none, or where each token has one (the ragged column ``labels``).
         pieces: int64 ``[rows + 1]``: row r is the pieces ``pieces[r]:pieces[r + 1]``; None: each row is one.
         cut: How much of the rows was not read.
+        by_piece: Column name → int64 ``[pieces]``: one number for each piece.
+        examples: The rows that the columns were made of, for those who look at their texts.
     """
 
     def __init__(
         self,
         ragged: Mapping[str, Ragged],
         offsets: npt.NDArray[np.int64],
-        labels: npt.NDArray[np.int64] | None,
+        labels: npt.NDArray[Any] | None,
         pieces: npt.NDArray[np.int64] | None = None,
         cut: Cut = NOTHING_CUT,
+        by_piece: Mapping[str, npt.NDArray[np.int64]] | None = None,
+        examples: Sequence[Any] = (),
     ) -> None:
         self.ragged, self.offsets, self.labels, self.pieces, self.cut = dict(ragged), offsets, labels, pieces, cut
+        self.by_piece, self.examples = dict(by_piece or {}), examples
         self._of_pieces: npt.NDArray[np.int64] = np.diff(offsets)
         self.lengths: npt.NDArray[np.int64] = self._of_pieces if pieces is None else np.diff(offsets[pieces])
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is something to compare predictions with."""
+        return self.labels is not None or "labels" in self.ragged or bool(self.by_piece)
 
     @classmethod
     def from_rows(cls, rows: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[int] | None) -> "Columns":
@@ -94,8 +107,7 @@ class Columns:
             ends.add(lengths, chunk)
             parts.append(flat)
         ragged = {name: np.concatenate([np.empty(0, types[name]), *(flat[name] for flat in parts)]) for name in types}
-        known = None if labels is None else np.asarray(labels, np.int64)
-        return cls(ragged, ends.offsets, known, ends.pieces, ends.cut)
+        return cls(ragged, ends.offsets, _array(labels), ends.pieces, ends.cut, ends.by_piece)
 
     @classmethod
     def open(cls, folder: Path, labels: "Labels | None") -> "Columns":
@@ -104,15 +116,15 @@ class Columns:
         ragged = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in said["ragged"]}
         offsets = np.load(folder / "offsets.npy", allow_pickle=False)
         pieces = np.load(folder / "pieces.npy", allow_pickle=False) if said["pieces"] else None
-        return cls(
-            ragged, offsets, None if labels is None else np.asarray(labels, np.int64), pieces, Cut(**said["cut"])
-        )
+        by_piece = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in said["by_piece"]}
+        return cls(ragged, offsets, _array(labels), pieces, Cut(**said["cut"]), by_piece)
 
     @functools.cached_property
     def digest(self) -> str:
         """The sha256 of the values and where rows and pieces end; labels are not in it."""
         digest = hashlib.sha256()
-        for name, values in {**self.ragged, "offsets": self.offsets, "pieces": self.pieces}.items():
+        read = {name: values for name, values in self.ragged.items() if name != "labels"}
+        for name, values in {**read, "offsets": self.offsets, "pieces": self.pieces}.items():
             digest.update(f"{name} {None if values is None else values.dtype}\n".encode())
             if values is not None and len(values):
                 digest.update(memoryview(values))  # type: ignore[arg-type]
@@ -132,7 +144,7 @@ class Columns:
         pieces, _ = self.pieces_of(rows)
         return len(pieces) * int(self._of_pieces[pieces].max())
 
-    def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
+    def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """Cut rows out and pad their pieces to the longest of them, or to `length`.
 
         Args:
@@ -142,7 +154,8 @@ class Columns:
 
         Returns:
             Column name → int64 ``[P, L]``, a line a piece; ``input_mask`` (1 where there is a value); ``labels``
-            ``[B]`` if there are; ``row_of`` ``[P]``, the place of each piece's row, where rows have several.
+            ``[B, …]`` if there are; ``row_of`` ``[P]``, the place of each piece's row, where rows have several; what
+            there is for each piece, ``[P]``.
         """
         rows = np.asarray(rows, np.int64)
         pieces, row_of = self.pieces_of(rows)
@@ -158,6 +171,7 @@ class Columns:
         batch["input_mask"] = mask
         if self.pieces is not None:
             batch["row_of"] = row_of
+        batch.update({name: values[pieces] for name, values in self.by_piece.items()})
         if self.labels is not None:
             batch["labels"] = self.labels[rows]
         return batch
@@ -192,7 +206,14 @@ class ColumnWriter:
         np.save(self._folder / "offsets.npy", ends.offsets)
         if ends.pieces is not None:
             np.save(self._folder / "pieces.npy", ends.pieces)
-        said = {"ragged": list(self._types), "pieces": ends.pieces is not None, "cut": asdict(ends.cut)}
+        for name, numbers in ends.by_piece.items():
+            np.save(self._folder / f"{name}.npy", numbers)
+        said = {
+            "ragged": list(self._types),
+            "pieces": ends.pieces is not None,
+            "by_piece": list(ends.by_piece),
+            "cut": asdict(ends.cut),
+        }
         atomic.write_json(self._folder / "columns.json", said)
 
 
@@ -222,11 +243,14 @@ class _Ends:
     def __init__(self) -> None:
         self._lengths: list[npt.NDArray[np.int32]] = []
         self._pieces: list[npt.NDArray[np.int32]] | None = []
+        self._by_piece: dict[str, list[npt.NDArray[np.int64]]] = {}
         self.cut = Cut()
 
     def add(self, lengths: npt.NDArray[np.int32], chunk: Chunk) -> None:
         self._lengths.append(lengths)
         self.cut += chunk.cut
+        for name, numbers in chunk.by_piece.items():
+            self._by_piece.setdefault(name, []).append(np.asarray(numbers, np.int64))
         if chunk.pieces is None:
             self._pieces = None
         elif self._pieces is not None:
@@ -239,6 +263,16 @@ class _Ends:
     @property
     def pieces(self) -> npt.NDArray[np.int64] | None:
         return _offsets(self._pieces) if self._pieces else None
+
+    @property
+    def by_piece(self) -> dict[str, npt.NDArray[np.int64]]:
+        return {name: np.concatenate(parts) for name, parts in self._by_piece.items()}
+
+
+def _array(labels: Labels | None) -> npt.NDArray[Any] | None:
+    if labels is None or isinstance(labels, np.ndarray):
+        return labels
+    return np.asarray(labels, np.int64)
 
 
 def _offsets(lengths: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int64]:

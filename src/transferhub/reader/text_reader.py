@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,15 @@ from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
 from transferhub.reader import long_text as long_text_ways
-from transferhub.reader.columns import Chunk, Columns, Labels, Padding, cached
+from transferhub.reader.columns import Chunk, Columns, cached
+from transferhub.reader.reader import Reader
 
 CHUNK = 1000  # rows tokenised in one call
 
 Row = str | Sequence[str] | InputExample
 
 
-class TextReader(ABC):
+class TextReader(Reader):
     """Reads a data set's rows as columns of numbers.
 
     Rows are read when they are first asked for, written to a disk cache as they come, by a fingerprint of texts and
@@ -35,21 +36,12 @@ class TextReader(ABC):
         long_text: What becomes of longer rows: ``truncate``, ``head_tail`` or ``window``.
     """
 
-    feed_names: ClassVar[tuple[str, ...]]
-    fingerprint: str
-    pad: Padding
-
     def __init__(
         self, vocab_path: str | Path, dataset: BaseDataset | None, max_seq_len: int, in_tokens: bool, long_text: str
     ) -> None:
         self.vocab_path, self.dataset = str(vocab_path), dataset
         self.max_seq_len, self.in_tokens = max_seq_len, in_tokens
         self.long_text = long_text_ways.known(long_text)
-
-    @classmethod
-    @abstractmethod
-    def reopened(cls, folder: Path, settings: Mapping[str, Any]) -> "TextReader":
-        """The reader of a saved model, for prediction: `settings` of what `save_tokenizer` wrote into `folder`."""
 
     @property
     @abstractmethod
@@ -64,25 +56,29 @@ class TextReader(ABC):
     def arrays(self, batch: Mapping[str, npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64]) -> list[Any]:
         """A batch as 1.x's readers give it, without labels."""
 
-    @abstractmethod
-    def save_tokenizer(self, folder: Path) -> None:
-        """Write what cuts texts here, so that a reader on that folder reads alike."""
-
     @property
     def label_map(self) -> dict[str, int]:
         """Label name → id, as the data set has it."""
         return self.dataset.label_index if self.dataset else {}
 
-    def columns(self, phase: str, dataset: BaseDataset | None = None) -> Columns:
-        """The columns of a split, with labels except for ``predict``; cached on disk.
+    def shown(self, row: Row, place: int = 0) -> dict[str, Any]:
+        """``text``, and ``text_pair`` where there is one."""
+        text, pair = texts_of(row, place)
+        return {"text": text} if pair is None else {"text": text, "text_pair": pair}
 
-        Args:
-            phase: ``train``, ``dev``, ``test`` or ``predict``.
-            dataset: None: the reader's own.
+    def chunks(self, examples: Sequence[InputExample], dataset: BaseDataset | None) -> Iterator[Chunk]:
+        """What `columns` is made of; `dataset` knows the labels, for readers that give each token one."""
+        return self.read(examples)
 
-        Raises:
-            DataError: The split has no rows, or a row's label is not known.
-        """
+    def content(self, examples: Sequence[InputExample], dataset: BaseDataset | None) -> str:
+        """A digest of all that `chunks` looks at."""
+        digest, encoder = hashlib.sha256(), json.JSONEncoder(ensure_ascii=False)
+        for chunk in chunks_of(examples):
+            digest.update("".join(map(encoder.encode, chunk)).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    def columns(self, phase: str, dataset: BaseDataset | None = None, *, keep: bool = True) -> Columns:
+        """As `Reader.columns`, cached on disk."""
         dataset = dataset if dataset is not None else self.dataset
         if dataset is None:
             raise ConfigError("a reader without a data set has no splits", fix=f"{type(self).__name__}(dataset=…, …)")
@@ -91,17 +87,21 @@ class TextReader(ABC):
             raise DataError(
                 f"the data set has no {phase} rows", fix=f"give it a {phase} file, or assign {phase}_examples"
             )
-        labels = None if phase == "predict" else dataset.label_ids(phase)
-        digest, encoder = hashlib.sha256(self.fingerprint.encode()), json.JSONEncoder(ensure_ascii=False)
-        for chunk in chunks_of(examples):
-            digest.update("".join(map(encoder.encode, chunk)).encode("utf-8", "surrogatepass"))
-        columns = cached(digest.hexdigest(), labels, self.types, lambda: self.read(examples))
+        teacher = None if phase == "predict" else dataset
+        labels = None if teacher is None else self.targets(teacher, phase)
+        if keep:
+            key = hashlib.sha256(f"{self.fingerprint} {self.content(examples, teacher)}".encode()).hexdigest()
+            columns = cached(key, labels, self.types, lambda: self.chunks(examples, teacher))
+        else:
+            columns = Columns.from_chunks(self.chunks(examples, teacher), self.types, labels)
+        columns.examples = examples
         self.say_cut(phase, columns)
         return columns
 
-    def encode(self, rows: Sequence[Row], labels: Labels | None = None) -> Columns:
+    def encode(self, rows: Sequence[Row]) -> Columns:
         """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        columns = Columns.from_chunks(self.read(rows), self.types, labels)
+        columns = Columns.from_chunks(self.read(rows), self.types, None)
+        columns.examples = rows
         self.say_cut("rows", columns)
         return columns
 

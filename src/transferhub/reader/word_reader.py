@@ -155,7 +155,7 @@ class LACClassifyReader(TextReader):
         """What a saved model must know; `reopened` takes it."""
         return {**super().settings(), "cut": self.cut_name, "do_lower_case": self.do_lower_case}
 
-    def save_tokenizer(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write the vocabulary and the user's words, so that `reopened` on that folder reads alike."""
         target = folder / OWN_VOCABULARY
         if Path(self.vocab_path).resolve() != target.resolve():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.dataset.files import read_examples
 from transferhub.dataset.folders import ENDINGS
-from transferhub.engine.evaluation import Collected, evaluate, slices, stream
+from transferhub.engine.evaluation import Collected, evaluate, stream
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import say_evaluation
 from transferhub.errors import ConfigError, DataError
@@ -38,17 +38,17 @@ def evaluate_split(task: "BaseTask", phase: str, *, load_best_model: bool) -> Ru
 
 def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[str, float]:
     """Scores and ``loss`` on a file with labels, or on examples."""
-    rows: Any = file_rows(task, Path(data), labelled=True) if isinstance(data, str | Path) else data
-    if not isinstance(rows, Sequence) or not len(rows) or not isinstance(rows[0], InputExample):
+    rows: Any = task.rows_of_file(Path(data), labelled=True) if isinstance(data, str | Path) else data
+    if not isinstance(rows, Sequence) or not len(rows) or not isinstance(rows[0], InputExample | tuple):
         raise DataError(
             f"no rows to evaluate in {rows!r:.60}",
             expected="a file with labels, or a list of InputExample",
             fix="hub.dataset.load(…).train_examples are the rows of a DataFrame or a data set",
         )
-    dataset = BaseDataset(label_list=task.labels)
+    dataset = BaseDataset(label_list=task.label_list)
     dataset.test_examples = rows
-    _refuse_other_form(task, rows)
-    columns = task.reader.encode(rows, dataset.label_ids("test"))
+    task.check_rows(rows)
+    columns = task.reader.columns("test", dataset, keep=False)
     state = _evaluated(task, task.best_network(), columns, "test")
     return {**state.run_scores, "loss": state.run_loss}
 
@@ -60,27 +60,24 @@ def predict(
     *,
     load_best_model: bool,
 ) -> Predictions:
-    """Probabilities of rows, in their order."""
-    if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(task.labels)):
-        raise ConfigError(f"label_list={label_list!r:.60}", expected=f"{len(task.labels)} names, in the labels' order")
+    """What the network says of rows, in their order."""
+    if label_list is not None and (isinstance(label_list, Mapping) or len(label_list) != len(task.label_list)):
+        expected = f"{len(task.label_list)} names, in the labels' order"
+        raise ConfigError(f"label_list={label_list!r:.60}", expected=expected)
     with _in_phase(task, "predict"):
         network = _network(task, load_best_model)
         logger.info("TransferHub predict start")
         task.events.fire("predict_start")
         if load_best_model:
             logger.info("The best model has been loaded")
-        rows = _rows_to_predict(task, data)
-        texts = rows if isinstance(rows, Examples) else [texts_of(row, place) for place, row in enumerate(rows)]
-        states = []
+        rows = task.rows_to_predict(data)
+        found, columns = Collected(len(rows), task.answers), None
         if len(rows):
-            _refuse_other_form(task, rows)
-            columns, size = task.reader.encode(rows), task.config.batch_size
-            logits = Collected("logits", len(rows))
-            for numbers, _, outputs in stream(network, columns, task.padding, size, task.config.device):
-                logits(numbers, outputs)
-            values = task.probabilities(logits.values)
-            states = [RunState(1, len(values[part]), run_results=[values[part]]) for part in slices(len(rows), size)]
-    predictions = Predictions(states, list(label_list or task.labels), texts)
+            task.check_rows(rows)
+            columns = task.reader.encode(rows)
+            for batch in stream(network, columns, task.padding, task.config.batch_size, task.config.device):
+                found(*batch)
+        predictions = task.predictions(found.values, rows, columns, label_list)
     task.events.fire("predict_end", predictions)
     logger.info("TransferHub predict finished.")
     return predictions
@@ -105,14 +102,15 @@ def _evaluated(task: "BaseTask", network: Network, columns: Columns, name: str) 
     return state
 
 
-def _rows_to_predict(task: "BaseTask", data: str | Path | Sequence[Row] | None) -> Sequence[Row]:
+def text_rows(task: "BaseTask", data: str | Path | Sequence[Row] | None) -> Sequence[Row]:
+    """What `predict` was given, as rows of texts or pairs: a file is read, a text alone is a row."""
     if data is None:
         if task.dataset is None or not len(task.dataset.predict_examples):
             raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
         return task.dataset.predict_examples
     named_like_a_file = isinstance(data, str) and data.lower().endswith(FILES) and not re.search(r"\s", data)
     if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
-        return file_rows(task, Path(str(data)), labelled=False)
+        return task.rows_of_file(Path(str(data)), labelled=False)
     if isinstance(data, str):
         return [data]
     if isinstance(data, Mapping) or not isinstance(data, Iterable):
@@ -143,7 +141,8 @@ def file_rows(
     return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs)
 
 
-def _refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
+def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
+    """Refuse texts where the model was trained on pairs, and pairs where it was on texts."""
     if task.reads_pairs is not None and len(rows) and (texts_of(rows[0], 0)[1] is not None) != task.reads_pairs:
         trained, given = ("pairs", "texts") if task.reads_pairs else ("texts", "pairs")
         raise DataError(f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows")

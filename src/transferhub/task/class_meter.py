@@ -19,10 +19,11 @@ class ClassMeter:
     Args:
         classes: How many classes there are.
         choice: The metrics.
+        output: The name of the logits among the network's outputs.
     """
 
-    def __init__(self, classes: int, choice: Choice) -> None:
-        self._matrix, self._choice = ConfusionMatrix(classes), choice
+    def __init__(self, classes: int, choice: Choice, output: str = "logits") -> None:
+        self._matrix, self._choice, self._output = ConfusionMatrix(classes), choice, output
         self._functions = {name: metric for name, metric in choice.items() if metric is not None}
         self._kept: list[tuple[Ids, Ids, Ids]] = []  # of each batch: rows' numbers, labels, predictions
 
@@ -33,7 +34,7 @@ class ClassMeter:
         rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
         """Count a batch; `rows` are the rows' numbers in the split that is evaluated."""
-        labels, predicted = batch["labels"].cpu().numpy(), outputs["logits"].argmax(dim=-1).cpu().numpy()
+        labels, predicted = batch["labels"].cpu().numpy(), outputs[self._output].argmax(dim=-1).cpu().numpy()
         self._matrix.update(labels, predicted)
         if rows is not None and self._functions:
             self._kept.append((rows, labels, predicted))

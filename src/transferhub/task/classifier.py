@@ -10,30 +10,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from transferhub.dataset import BaseDataset, Examples, load
-from transferhub.dataset.files import header_of
+from transferhub import layers
 from transferhub.engine.config import RunConfig
+from transferhub.engine.evaluation import Answers
+from transferhub.engine.objective import Meter
 from transferhub.errors import ConfigError
-from transferhub.graph import Node, Variable
-from transferhub.graph.heads import FullyConnectedSource, MeanOfPiecesSource
-from transferhub.graph.variable import walk_back
+from transferhub.graph import Variable
 from transferhub.log import logger
 from transferhub.metrics.choices import Metric, chosen, meanings
 from transferhub.metrics.classification import NAMES
 from transferhub.module import Module
-from transferhub.module.architecture_head import ArchitectureHeadSource
-from transferhub.module.transformer import EncoderSource, TransformerModule
 from transferhub.network import preset
-from transferhub.reader import ClassifyReader, Columns, TextReader
-from transferhub.strategy import AdamWeightDecayStrategy
-from transferhub.task.base_task import BaseTask
+from transferhub.reader import Columns, TextReader
 from transferhub.task.class_meter import ClassMeter
 from transferhub.task.losses import Criterion, cross_entropy
+from transferhub.task.predictions import ClassPredictions
+from transferhub.task.scored import ScoredSplit, Shown, show_classes
+from transferhub.task.text_task import TextTask
 
-AUTO_CLASS = "AutoModelForSequenceClassification"
 
-
-class TextClassifierTask(BaseTask):
+class TextClassifierTask(TextTask):
     """Text and text-pair classification.
 
     The long door gives reader, feature and feeds; the short door a module and a data set, the rest has defaults.
@@ -64,13 +60,15 @@ class TextClassifierTask(BaseTask):
         network: A preset of `hub.network` over `token_feature`: ``bow cnn dpcnn gru lstm bilstm``.
         long_text: Likewise, what becomes of longer ones: ``truncate``, ``head_tail`` or ``window``, as for
             `ClassifyReader`.
-        labels: Label names in the order of their ids; None: the data set's.
+        label_list: Label names in the order of their ids; None: the data set's.
 
     Raises:
         ConfigError: Neither reader nor module, a ``num_classes`` that disagrees with the data set, wrong feeds, a
             metric or a loss that does not exist, class weights for other labels.
         DataError: The data set's files or labels are not right.
     """
+
+    pipeline_tag = "text-classification"
 
     def __init__(
         self,
@@ -89,7 +87,7 @@ class TextClassifierTask(BaseTask):
         long_text: str = "truncate",
         token_feature: Variable | None = None,
         network: str | None = None,
-        labels: Sequence[str] | None = None,
+        label_list: Sequence[str] | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         loss: str = "cross_entropy",
         focal_gamma: float | None = None,
@@ -101,15 +99,6 @@ class TextClassifierTask(BaseTask):
             num_classes, feature = cast("int | None", feature), num_classes
             if isinstance(fourth, TextReader):
                 feed_list, data_reader, hidden_units, dataset = third, fourth, None, None
-        if isinstance(module, str | Path):
-            module = Module(name=str(module))
-        if module is not None and not isinstance(module, Module):
-            raise ConfigError(f"module={module!r:.60}", expected="a module of transferhub, or its name or path")
-        if dataset is not None and not isinstance(dataset, BaseDataset):
-            dataset = load(dataset)
-        length_given: object = max_seq_len
-        if length_given is not None and not isinstance(length_given, Integral):
-            raise ConfigError(f"max_seq_len={max_seq_len!r}", expected="a whole number of tokens")
         if (token_feature is None) != (network is None) or (token_feature is not None and feature is not None):
             raise ConfigError(
                 f"feature={_said(feature)}, token_feature={_said(token_feature)}, network={network!r}",
@@ -117,86 +106,42 @@ class TextClassifierTask(BaseTask):
             )
         if token_feature is not None and network is not None:
             feature = preset(network)(token_feature)
-        if feature is None:
-            feature = _own_feature(module, max_seq_len)
-        if not isinstance(feature, Variable) or len(feature.shape) != 2:
-            said = f"{feature.name} {feature.shape}" if isinstance(feature, Variable) else f"{feature!r:.60}"
-            raise ConfigError(f"feature={said}", expected='one vector a text: outputs["pooled_output"], [B, width]')
-        if data_reader is None:
-            encoder = _encoder_of(feature)
-            length = encoder.usual_length if max_seq_len is None else max_seq_len
-            data_reader = ClassifyReader(
-                vocab_path=encoder.get_vocab_path(),
-                dataset=dataset,
-                max_seq_len=length,
-                sp_model_path=encoder.get_spm_path(),
-                word_dict_path=encoder.get_word_dict_path(),
-                long_text=long_text,
-            )
-            config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
-        _refuse_too_long(feature, data_reader)
-        dataset = dataset if dataset is not None else data_reader.dataset
-        labels = labels if labels is not None else (dataset.label_list if dataset is not None else [])
-        said_classes: object = num_classes
-        if said_classes is not None and not isinstance(said_classes, Integral):
-            raise ConfigError(f"num_classes={num_classes!r}", expected="a whole number, or None: the data set's")
-        if num_classes is not None and labels and num_classes != len(labels):
-            raise ConfigError(
-                f"num_classes={num_classes}, but the data set has {len(labels)} labels: "
-                + ", ".join(map(repr, labels[:10])),
-                fix="num_classes=dataset.num_labels, or leave it out",
-            )
-        if not labels:
-            labels = [str(index) for index in range(int(num_classes or 0))]
-        if len(labels) < 2:
-            raise ConfigError(f"{len(labels)} labels: {list(labels)}", expected="at least two to tell apart")
-        units: Any = hidden_units
-        if units is not None and not (
-            isinstance(units, list | tuple) and all(isinstance(size, Integral) and int(size) > 0 for size in units)
-        ):
-            raise ConfigError(f"hidden_units={units!r:.60}", expected="sizes of layers, such as [128, 32]; or None")
-        self.hidden_units = None if hidden_units is None else [int(size) for size in hidden_units]
         self._choice = chosen(metrics_choices, ["acc"])
-        super().__init__(feature, data_reader, dataset, feed_list, config, labels, list(self._choice))
-        self.criterion = Criterion(self.labels, class_weight, loss, focal_gamma, label_smoothing)
+        super().__init__(
+            cast("Variable | None", feature),
+            hidden_units,
+            dataset,
+            feed_list,
+            data_reader,
+            config,
+            list(self._choice),
+            module=module,
+            max_seq_len=max_seq_len,
+            label_list=label_list,
+            reader_options={"long_text": long_text},
+        )
+        self.label_list = known_labels(num_classes, self.label_list)
+        self.criterion = Criterion(self.label_list, class_weight, loss, focal_gamma, label_smoothing)
         self._weights: Tensor | None = None
         self._prepared = class_weight is None
-        self._columns: dict[str, str] = {}
-        self._pairs: bool | None = None
-        if dataset is not None and isinstance(dataset.train_examples, Examples):
-            self._columns = dict(dataset.train_examples.names)
 
     @property
     def num_classes(self) -> int:
         """How many labels there are."""
-        return len(self.labels)
+        return len(self.label_list)
 
-    def output_variables(self) -> list[Variable]:
+    def _build_net(self) -> list[Variable]:
         """The logits, ``[B, classes]``."""
-        feature = self.feature
-        if self.has_architecture_head:
-            assert feature.node is not None
-            everything = Variable("everything", (), "object", feature.node, "everything")
-            source = ArchitectureHeadSource(_encoder_of(feature), AUTO_CLASS, self.labels)
-            node = Node(source, {"everything": everything})
-        else:
-            width = feature.shape[-1]
-            node = Node(FullyConnectedSource(width, self.num_classes, self.hidden_units or ()), {"feature": feature})
-        logits = Variable("logits", (-1, self.num_classes), "float32", node, "logits")
-        if self.reader.long_text != "window":
-            return [logits]
-        pieces = Variable("logits_of_pieces", logits.shape, logits.dtype, node, "logits")
-        inputs = {"logits": pieces, "row_of": Variable("row_of", (-1,), "int64")}
-        return [Variable("logits", logits.shape, logits.dtype, Node(MeanOfPiecesSource(), inputs), "logits")]
+        return [self.logits(self.head(self.num_classes), self.num_classes)]
 
-    @property
-    def has_architecture_head(self) -> bool:
-        """Whether the best model opens with ``AutoModelForSequenceClassification``."""
-        own = self.feature.node is not None and isinstance(self.feature.node.source, EncoderSource)
-        return own and self.feature.name == "pooled_output" and self.hidden_units is None
+    def _add_label(self) -> list[Variable]:
+        """The labels' ids, ``[B, 1]``."""
+        return [layers.data("label", (-1, 1), "int64")]
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """What training minimises, of each row; class weights are those of the rows of this task's run."""
+        if self._overrides("_add_loss"):
+            return super().losses(outputs, batch)
         if not self._prepared:
             self.prepare(self.reader.columns("train", self.rows()))
         logits = outputs["logits"]
@@ -213,38 +158,44 @@ class TextClassifierTask(BaseTask):
         weights = self.criterion.weights(train.labels)
         self._weights, self._prepared = None if weights is None else torch.from_numpy(weights), True
         said = self.criterion.sentence(weights)
-        return [*meanings(self._choice, self.labels), *([said] if said else [])]
+        return [*meanings(self._choice, self.label_list), *([said] if said else [])]
 
     def settings(self) -> dict[str, Any]:
         """The base's, and the loss where it is not plain cross-entropy."""
         return {**super().settings(), **self.criterion.settings()}
 
-    def meter(self) -> ClassMeter:
-        """Counts for the chosen metrics."""
+    def meter(self, columns: Columns | None = None) -> Meter:
+        """Counts for the chosen metrics; what a subclass has of its own, where its loss and metrics are Variables."""
+        if self._overrides("_add_loss") and self._overrides("_add_metrics", "_calculate_metrics"):
+            return super().meter(columns)
         return ClassMeter(self.num_classes, self._choice)
 
-    def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Softmax of the logits, float32 ``[rows, classes]``."""
-        values: npt.NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=-1).numpy()
+    def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
+        """The probability of each label, float32 ``[B, classes]``."""
+        values: npt.NDArray[np.float32] = torch.softmax(outputs["logits"].float(), dim=-1).cpu().numpy()
         return values
 
-    def description(self) -> dict[str, Any]:
-        """Kind, labels, metrics, head, reader, columns."""
-        return {
-            "task": type(self).__name__,
-            "labels": self.labels,
-            "metrics": self.metrics,
-            "hidden_units": self.hidden_units,
-            "columns": self._columns,
-            "pairs": self.reads_pairs,
-            **self.reader.settings(),
-        }
+    def run_results(self, answers: Answers) -> list[Any]:
+        """The probabilities."""
+        return [answers]
+
+    def predictions(
+        self,
+        answers: Answers,
+        rows: Sequence[Any],
+        columns: Columns | None = None,
+        label_list: Sequence[str] | None = None,
+    ) -> ClassPredictions:
+        """With label names and probabilities."""
+        return ClassPredictions(self.run_states(answers), rows, self.reader, label_list or self.label_list)
+
+    def shown(self, split: ScoredSplit) -> Shown:
+        """Confusions and the worst mistakes."""
+        return show_classes(split, self.reader)
 
     @classmethod
-    def from_description(
-        cls, description: Mapping[str, Any], feature: Variable, reader: TextReader
-    ) -> "TextClassifierTask":
-        """Build a task as it was saved, on its feature; functions as metrics are not saved."""
+    def saved_options(cls, description: Mapping[str, Any]) -> dict[str, Any]:
+        """The metrics by name; functions are not saved."""
         names = [name for name in description["metrics"] if name in NAMES]
         functions = [name for name in description["metrics"] if name not in NAMES]
         if functions:
@@ -253,55 +204,29 @@ class TextClassifierTask(BaseTask):
                 ", ".join(functions),
                 ", ".join(names) or "acc",
             )
-        task = cls(
-            feature=feature,
-            data_reader=reader,
-            labels=description["labels"],
-            hidden_units=description["hidden_units"],
-            metrics_choices=names or "default",
+        return {"metrics_choices": names or "default"}
+
+
+def known_labels(num_classes: object, label_list: Sequence[str]) -> list[str]:
+    """The names of the labels: the data set's, or the numbers from 0 where it has none.
+
+    Raises:
+        ConfigError: Another number of classes than the data set has labels, or fewer than two.
+    """
+    if num_classes is not None and not isinstance(num_classes, Integral):
+        raise ConfigError(f"num_classes={num_classes!r}", expected="a whole number, or None: the data set's")
+    if num_classes is not None and label_list and num_classes != len(label_list):
+        raise ConfigError(
+            f"num_classes={num_classes}, but the data set has {len(label_list)} labels: "
+            + ", ".join(map(repr, label_list[:10])),
+            fix="num_classes=dataset.num_labels, or leave it out",
         )
-        task._columns, task._pairs = dict(description["columns"]), description["pairs"]
-        return task
-
-    @property
-    def reads_pairs(self) -> bool | None:
-        """Whether the training rows are pairs."""
-        if self._pairs is None and self.dataset is not None and len(self.dataset.train_examples):
-            return self.dataset.train_examples[0].text_b is not None
-        return self._pairs
-
-    def column_names(self, path: Path, **form: Any) -> dict[str, str]:
-        """The training file's columns, as far as this file has them too."""
-        header = header_of(path, **form)
-        return {what: name for what, name in self._columns.items() if name in header}
+    if not label_list and isinstance(num_classes, Integral):
+        label_list = [str(index) for index in range(int(num_classes))]
+    if len(label_list) < 2:
+        raise ConfigError(f"{len(label_list)} labels: {list(label_list)}", expected="at least two to tell apart")
+    return list(label_list)
 
 
 def _said(variable: object) -> str:
     return variable.name if isinstance(variable, Variable) else repr(variable)[:60]
-
-
-def _refuse_too_long(feature: Variable, reader: TextReader) -> None:
-    for node in walk_back([feature]):
-        if isinstance(node.source, EncoderSource) and reader.max_seq_len > node.source.module.max_position:
-            module = node.source.module
-            raise ConfigError(
-                f"the reader's max_seq_len={reader.max_seq_len} is more than {module.name} can read",
-                expected=f"at most {module.max_position}",
-            )
-
-
-def _own_feature(module: Module | None, max_seq_len: int | None) -> Variable:
-    if module is None:
-        raise ConfigError(
-            "a task without a network",
-            expected='TextClassifierTask(module="minilm", dataset=…), or feature= and data_reader=',
-        )
-    _, outputs, _ = module.context(trainable=True, max_seq_len=max_seq_len)
-    return outputs["pooled_output"]
-
-
-def _encoder_of(feature: Variable) -> TransformerModule:
-    source = feature.node.source if feature.node else None
-    if not isinstance(source, EncoderSource):
-        raise ConfigError(f"no reader is known for the feature {feature.name!r}", fix="give data_reader=")
-    return source.module

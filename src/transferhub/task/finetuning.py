@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from transferhub.dataset import BaseDataset
-from transferhub.dataset.examples import fingerprint, where
+from transferhub.dataset.examples import where
 from transferhub.engine import checkpoint
 from transferhub.engine.batches import epoch_batches, ordered_batches
 from transferhub.engine.evaluation import Collected, evaluate, tensors
@@ -30,7 +30,8 @@ from transferhub.report.tensorboard import Scalars
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
 from transferhub.task import saved_model
-from transferhub.task.result import RunResult, ScoredSplit, peak_rss_mb, write_page, write_predictions
+from transferhub.task.result import RunResult, peak_rss_mb, write_page
+from transferhub.task.scored import ScoredSplit, write_predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
@@ -75,7 +76,8 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
-    settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(dataset)}
+    settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(task, dataset)}
+    task.check_objective()
     plan = task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
     try:
@@ -202,7 +204,7 @@ def _close(
     for split in scored:
         if split.name == "test":
             say_evaluation("test", split.state)
-        write_predictions(folder.path / "predictions" / f"{split.name}.csv", split, task.labels)
+        write_predictions(folder.path / "predictions" / f"{split.name}.csv", split, task.reader)
     _say_saved(training.save_checkpoint())
     best = training.best
     record = {
@@ -228,16 +230,17 @@ def _close(
 def _score(
     task: "BaseTask", dataset: BaseDataset, network: Network, name: str, columns: Columns | None
 ) -> ScoredSplit | None:
-    if columns is None or columns.labels is None:
+    if columns is None or not columns.has_labels:
         return None
-    logits, config = Collected("logits", len(columns)), task.config
-    state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, logits)
-    return ScoredSplit(name, dataset.get_examples(name), columns.labels, task.probabilities(logits.values), state)
+    found, config = Collected(len(columns), task.answers), task.config
+    state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, found)
+    examples = dataset.get_examples(name)
+    return ScoredSplit(name, examples, columns, task.predictions(found.values, examples, columns), state)
 
 
-def _fingerprints(dataset: BaseDataset) -> dict[str, str]:
+def _fingerprints(task: "BaseTask", dataset: BaseDataset) -> dict[str, str]:
     splits = {split: dataset.get_examples(split) for split in ("train", "dev", "test")}
-    return {split: f"{len(rows)} rows, sha256 {fingerprint(rows)[:16]}" for split, rows in splits.items()}
+    return {split: f"{len(rows)} rows, sha256 {task.reader.digest_of(rows)[:16]}" for split, rows in splits.items()}
 
 
 def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:

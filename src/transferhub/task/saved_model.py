@@ -13,6 +13,7 @@ from transferhub import reader as readers
 from transferhub.engine import checkpoint
 from transferhub.errors import RunError
 from transferhub.graph import Network
+from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHead
 from transferhub.module.transformer import Encoder, quietly
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
 
 # Kind of task → its class; a new one is one line here.
-TASKS = {"TextClassifierTask": "transferhub.task.classifier:TextClassifierTask"}
+TASKS = {
+    "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
+    "ModuleTask": "transferhub.task.module_task:ModuleTask",
+}
 DESCRIPTION = "task.json"
 # What decides how a model answers: read as it was written, or not at all. README.md may be edited.
 CHECKED = (".safetensors", ".json", ".txt", ".model")
@@ -41,9 +45,9 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
                 whole = {name: value for name, value in model.state_dict().items() if name in head.names}
                 model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
         else:
-            write_network(task.feature, folder)
+            write_network(task.saved_variables(), folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
-    task.reader.save_tokenizer(folder)
+    task.reader.save(folder)
     atomic.write_json(folder / DESCRIPTION, task.description())
     atomic.write_text(folder / "README.md", _card(task, scores))
 
@@ -58,9 +62,9 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     if fault:
         raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     said = _description(folder)
-    if said["labels"] != task.labels:
-        raise RunError(f"{folder} was trained for the labels {said['labels']}, this task has {task.labels}")
-    network = Network(task.output_variables())
+    if said["labels"] != task.label_list:
+        raise RunError(f"{folder} was trained for the labels {said['labels']}, this task has {task.label_list}")
+    network = Network(task.outputs)
     if (folder / NETWORK).is_file():
         checkpoint.load_values(folder / NETWORK, network)
         return network
@@ -101,25 +105,33 @@ def load(best_model: str | Path, classes: Classes | None = None) -> "BaseTask":
     if fault := atomic.damage(folder, only=CHECKED):
         raise RunError(f"the model in {folder} is damaged: {fault}", fix="copy the folder again, or train again")
     description = _description(folder)
-    kind = TASKS.get(str(description.get("task")))
-    if kind is None:
-        raise RunError(
-            f"{folder / DESCRIPTION}: no task {description.get('task')!r}", expected=f"one of {', '.join(TASKS)}"
-        )
-    place, _, name = kind.partition(":")
-    _check(description, folder)
+    kind = _kind(str(description.get("task")), classes or {})
+    _check(description, kind, folder)
     reader = getattr(readers, str(description.get("reader")), None)
-    if not isinstance(reader, type) or not issubclass(reader, readers.TextReader):
+    if not isinstance(reader, type) or not issubclass(reader, readers.Reader):
         raise RunError(f"{folder / DESCRIPTION}: no reader {description.get('reader')!r}")
     if (folder / saved_network.NAME).is_file():
-        feature = saved_network.read_feature(folder, classes)
+        network = saved_network.read_network(folder, classes)
     else:
         _, outputs, _ = Module(directory=folder, pretrained=False).context(max_seq_len=description["max_seq_len"])
-        feature = outputs["pooled_output"]
-    made = getattr(importlib.import_module(place), name)
-    task: BaseTask = made.from_description(description, feature, reader.reopened(folder, description))
+        network = [outputs[kind.feature_name]]
+    task: BaseTask = kind.from_description(description, network, reader.reopened(folder, description))
     task.use_saved(folder)
     return task
+
+
+def _kind(name: str, classes: Mapping[str, Any]) -> Any:
+    """The class of a saved task: the house's, one that was given, or `BaseTask`, which predicts what it was."""
+    if name in TASKS:
+        place, _, attribute = TASKS[name].partition(":")
+        return getattr(importlib.import_module(place), attribute)
+    from transferhub.task.base_task import BaseTask
+
+    given = classes.get(name)
+    if isinstance(given, type) and issubclass(given, BaseTask):
+        return given
+    logger.info("%s is a class of your own: it predicts; to evaluate it too: classes={%r: %s}", name, name, name)
+    return BaseTask
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -129,19 +141,12 @@ def _description(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder / DESCRIPTION} cannot be read: {error}", fix="copy the folder again") from error
 
 
-# What `TextClassifierTask.from_description` looks at: name → the types it may have.
-DESCRIBED: dict[str, tuple[type, ...]] = {
-    "labels": (list,),
-    "metrics": (list,),
-    "hidden_units": (list, type(None)),
-    "columns": (dict,),
-    "pairs": (bool, type(None)),
-    "max_seq_len": (int,),
-}
+# What every description has: name → the types it may have. A kind of task has more in ``described``.
+DESCRIBED: dict[str, tuple[type, ...]] = {"labels": (list,), "metrics": (list,), "max_seq_len": (int,)}
 
 
-def _check(description: Mapping[str, Any], folder: Path) -> None:
-    for name, kinds in DESCRIBED.items():
+def _check(description: Mapping[str, Any], kind: Any, folder: Path) -> None:
+    for name, kinds in {**DESCRIBED, **kind.described}.items():
         if not isinstance(description.get(name, ...), kinds):
             raise RunError(
                 f"{folder / DESCRIPTION}: {name} is {description.get(name, 'missing')!r:.60}",
@@ -160,18 +165,19 @@ def _architecture(network: Network) -> tuple[Encoder, ArchitectureHead] | None:
 def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
     description = task.description()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
+    labels, tag = ", ".join(description["labels"]), task.pipeline_tag
     return f"""---
 library_name: transferhub
-pipeline_tag: text-classification
+{f"pipeline_tag: {tag}" if tag else "tags: [transfer-learning]"}
 ---
-# {description["task"]}: {", ".join(description["labels"][:12])}
+# {description["task"]}{": " if labels else ""}{", ".join(description["labels"][:12])}
 
 Fine-tuned with TransferHub {__version__}.
 
 | | |
 |-|-|
 | pretrained network | {task.module_name} |
-| labels | {", ".join(description["labels"])} |
+| labels | {labels or "none"} |
 | longest text | {description["max_seq_len"]} tokens |
 | strategy | `{task.config.strategy}` |
 | epochs, batch size, seed | {task.config.num_epoch}, {task.config.batch_size}, {task.config.seed} |

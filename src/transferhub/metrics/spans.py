@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from transferhub.errors import ConfigError
-from transferhub.metrics.classification import AVERAGED, AVERAGES
+from transferhub.metrics.classification import AVERAGED, AVERAGES, ratio
 from transferhub.text.tags import TagSet
 
 Ids = npt.NDArray[np.int64]
 NAMES = (*AVERAGED, "acc", *(f"{name}_{average}" for name in AVERAGED for average in AVERAGES))
-_RIGHT, _PREDICTED, _TRUE = range(3)
+_TRUE = 2  # of the counts' columns
 
 
 class SpanScores:
@@ -51,14 +51,21 @@ class SpanScores:
                 f"{len(true)} true tags, {len(predicted)} predicted ones, rows of {lengths.sum()} tokens together",
                 expected="a tag for each token",
             )
-        size = len(self.tags.types)
-        found = [self.tags.chunks(tags, lengths, self.strict) for tags in (true, predicted)]
-        keys = [np.stack([chunks.types, chunks.starts, chunks.stops], axis=1) for chunks in found]
-        right = _common(*keys)
-        for column, types in ((_RIGHT, right[:, 0]), (_PREDICTED, keys[1][:, 0]), (_TRUE, keys[0][:, 0])):
-            self.counts[:, column] += np.bincount(types, minlength=size)
-        self.illegal += [chunks.illegal for chunks in found]
+        found, illegal = self._chunks(true, predicted, lengths)
+        for column, chunks in enumerate(found):
+            self.counts[:, column] += np.bincount(chunks[:, 0], minlength=len(self.counts))
+        self.illegal += illegal
         self._tokens += [int((true == predicted).sum()), len(true)]
+
+    def row_counts(self, true: Ids, predicted: Ids, lengths: Ids) -> Ids:
+        """Right, predicted and true chunks of each row, int64 ``[rows, 3]``, not counted here: for `bootstrap`.
+
+        Micro F1 of any rows is ``2 * right / (predicted + true)`` of their sums. Arguments as in `update`.
+        """
+        found, _ = self._chunks(true, predicted, lengths)
+        stops = np.cumsum(lengths)
+        rows = [np.searchsorted(stops, chunks[:, 1], side="right") for chunks in found]
+        return np.stack([np.bincount(row, minlength=len(lengths)) for row in rows], axis=1)
 
     def scores(self, names: Sequence[str] = ("f1", "precision", "recall")) -> dict[str, float]:
         """The scores with these names of `NAMES`, in this order; ``acc`` is of tokens."""
@@ -71,7 +78,7 @@ class SpanScores:
         rows = []
         for place, name in enumerate(self.tags.types):
             right, predicted, true = self.counts[place].tolist()
-            ratios = {score: _ratio(score, right, predicted, true) for score in ("precision", "recall", "f1")}
+            ratios = {score: ratio(score, right, predicted, true) for score in ("precision", "recall", "f1")}
             rows.append({"type": name, **ratios, "support": true, "predicted": predicted, "right": right})
         return rows
 
@@ -95,22 +102,23 @@ class SpanScores:
         self.counts = np.asarray(counts, np.int64).reshape(-1, 3)
         self.illegal, self._tokens = np.asarray(illegal, np.int64), np.asarray(tokens, np.int64)
 
+    def _chunks(self, true: Ids, predicted: Ids, lengths: Ids) -> tuple[list[Ids], Ids]:
+        """Right, predicted and true chunks, ``[chunks, (type, start, stop)]`` each, and illegal runs of both tags."""
+        found = [self.tags.chunks(tags, lengths, self.strict) for tags in (predicted, true)]
+        keys = [np.stack([chunks.types, chunks.starts, chunks.stops], axis=1) for chunks in found]
+        return [_common(*keys), *keys], np.array([found[1].illegal, found[0].illegal])
+
     def _score(self, name: str) -> float:
         if name == "acc":
             right, tokens = self._tokens.tolist()
             return right / tokens if tokens else 0.0
         base, _, average = name.partition("_")
         if average in ("", "micro"):
-            return _ratio(base, *self.counts.sum(axis=0).tolist())
+            return ratio(base, *self.counts.sum(axis=0).tolist())
         occurring = self.counts[self.counts[:, 1:].any(axis=1)]
         weights = occurring[:, _TRUE] if average == "weighted" else np.ones(len(occurring))
-        ratios = [_ratio(base, *row) for row in occurring.tolist()]
+        ratios = [ratio(base, *row) for row in occurring.tolist()]
         return float(np.average(ratios, weights=weights)) if weights.any() else 0.0
-
-
-def _ratio(name: str, right: int, predicted: int, true: int) -> float:
-    below = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}[name]
-    return right / below if below else 0.0
 
 
 def _common(first: Ids, second: Ids) -> Ids:

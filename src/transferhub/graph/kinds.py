@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph.convolution import ConvPool, DeepPyramid
+from transferhub.graph.crf import CRF
 from transferhub.graph.dense import Activation, Concat, Dense, Dropout, Embedding
 from transferhub.graph.pooling import SequencePool
 from transferhub.graph.randomness import seeded
@@ -26,6 +27,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "dpcnn": DeepPyramid,
     "recurrent": Recurrent,
     "projected_gru": ProjectedGRU,
+    "crf": CRF,
 }
 
 

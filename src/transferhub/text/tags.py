@@ -137,6 +137,11 @@ class TagSet:
         return legal
 
     @property
+    def legal(self) -> Flags:
+        """Bool ``[tags + 2, tags]``: `legal_steps`, then `legal_starts` and `legal_ends`, as a CRF takes them."""
+        return np.concatenate([self.legal_steps, self.legal_starts[None], self.legal_ends[None]])
+
+    @property
     def _looks(self) -> list[tuple[str, int]]:
         return list(zip(self.letters.tolist(), self.type_of.tolist(), strict=True))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph.convolution import ConvPool, DeepPyramid
 from transferhub.graph.costs import Accuracy, Cosine, CrossEntropy, RowMean, SigmoidCrossEntropy, SquaredError
+from transferhub.graph.crf import CRF
 from transferhub.graph.dense import Activation, Concat, Dense, Dropout, Embedding
 from transferhub.graph.pooling import SequencePool
 from transferhub.graph.randomness import seeded
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "row_mean": RowMean,
     "accuracy": Accuracy,
     "cosine": Cosine,
+    "crf": CRF,
 }
 
 

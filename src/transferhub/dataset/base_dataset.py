@@ -13,6 +13,12 @@ from transferhub.dataset.kinds import known_kind
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
 
+WORDS = {
+    "labels": "any number of labels a row",
+    "value": "a number a row",
+    "tags": "a tag for each token",
+    "answers": "questions on passages",
+}
 PHASES = ("train", "dev", "test", "predict")
 
 
@@ -123,8 +129,15 @@ class BaseDataset:
         """The label ids of a split, int64 ``[rows]``.
 
         Raises:
+            ConfigError: The labels of this data set are no classes.
             DataError: A row without a label, or with one that `label_list` does not hold.
         """
+        if self.kind != "classes":
+            raise ConfigError(
+                f"{self.name} holds {WORDS[self.kind]}, not one label a row",
+                expected="a data set of classes",
+                fix="take the task and the reader that are for these rows",
+            )
         index, examples = self.label_index, self.get_examples(phase)
         if isinstance(examples, Examples) and examples.coded:
             known = np.array([*(index.get(name, -1) for name in examples.label_names), -1], np.int64)

@@ -123,7 +123,8 @@ def load(
 def _names_in(table: Table, rows: Examples) -> list[str] | None:
     """The labels that the file itself names, in their order: those of its numbers, or of its columns of flags."""
     flags: list[str] | None = rows.names.get("flags")
-    return flags or table.label_names.get(rows.columns["label"])
+    names = flags or table.label_names.get(rows.columns["label"])
+    return targets.sorted_tags(names) if names and rows.stored.facts.kind == "tags" else names
 
 
 def _questions(given: Any, split: str, encoding: str | None) -> list[ReadingExample]:

@@ -10,6 +10,7 @@ from typing import Any
 from transferhub.dataset import raw
 from transferhub.dataset.encodings import encoding_of
 from transferhub.dataset.examples import InputExample
+from transferhub.dataset.json_rows import json_table
 from transferhub.dataset.kinds import plain
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError, did_you_mean
@@ -101,7 +102,8 @@ class Counts:
             (self.discarded, "questions without a text or a passage: [Discard Incorrect Data]"),
         ):
             if rows:
-                some = ", ".join(rows[:SHOWN]) + (" …" if len(rows) > SHOWN else "")
+                different = list(dict.fromkeys(rows))
+                some = ", ".join(different[:SHOWN]) + (" …" if len(different) > SHOWN else "")
                 logger.warning("%s: %d %s (of %d questions: %s)", source, len(rows), said, questions, some)
         if self.unnamed:
             logger.warning("%s: %d questions have no id and are numbered", source, self.unnamed)
@@ -122,6 +124,8 @@ def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExam
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
+        if error.msg.startswith("Extra data"):  # an object a line
+            return table_answers(json_table(path, encoding=encoding))
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}", expected=FORM) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}", expected=FORM) from None

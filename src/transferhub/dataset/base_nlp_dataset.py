@@ -110,6 +110,7 @@ class BaseNLPDataset(BaseDataset):
             stored = store.in_memory(lines, notes, layout.kind)
         else:
             key = f"{store.VERSION} {atomic.sha256(path)} {path.suffixes} {with_header} {layout} {predict}"
+            key += f" {path}" if self.lenient else ""  # what is said of damaged rows names the file
             stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), lines, notes, layout.kind)
         for note in stored.facts.notes:
             logger.info("%s", note)

@@ -8,6 +8,7 @@ from pathlib import Path
 from transferhub.dataset import raw
 from transferhub.dataset.encodings import encoding_of
 from transferhub.dataset.kinds import SPLIT
+from transferhub.dataset.roles import usual_names
 from transferhub.dataset.table import Cells, Table
 from transferhub.errors import ConfigError, DataError
 
@@ -19,7 +20,8 @@ BLANKS = re.compile(r"[ \t]+")  # not str.split(): a token may be a no-break or 
 def is_conll(path: Path, encoding: str | None = None) -> bool:
     r"""Whether a file has a token a line: by its name, or by its first rows.
 
-    A file of ``\\x02``-joined rows, or one whose cells between tabs hold several words, has a sentence a line.
+    A file has a sentence a line if it has a header of known names, if rows are joined by ``\x02``, or if cells between
+    tabs hold several words.
     """
     kind = raw.suffix_of(path)
     if kind in SUFFIXES:
@@ -28,7 +30,10 @@ def is_conll(path: Path, encoding: str | None = None) -> bool:
     text = seen.head.decode(encoding_of(path, seen, encoding), "ignore").removeprefix("\ufeff")
     if kind == ".csv" or SPLIT in text:
         return False
-    lines = [line for line in text.splitlines()[:-1] if line.strip() and not line.startswith((START, "# "))][:200]
+    text = text[: text.rfind("\n")] if seen.size > len(seen.head) else text
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith((START, "# "))][:200]
+    if lines and usual_names("tags").issuperset(cell.strip().lower() for cell in lines[0].split("\t")):
+        return False
     return not any(" " in cell.strip() for line in lines for cell in (line.split("\t") if "\t" in line else ()))
 
 

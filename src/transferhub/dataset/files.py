@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferhub.dataset import binary, conll, folders, raw, store
+from transferhub.dataset import binary, conll, folders, raw, store, targets
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.cells import stored_rows
 from transferhub.dataset.checks import check_rows, check_targets

@@ -141,22 +141,19 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
 def sorted_tags(names: Iterable[str], outside: str = "O") -> list[str]:
     """Tags in the order of their ids: by type, ``B-`` before ``I-``, that of no entity last.
 
-    Where tags have such prefixes, each type has its ``B-`` and ``I-`` tag, whether it occurs or not.
+    Where tags have these two prefixes only, each type has both tags, whether they occur or not.
     """
     found = set(names)
     plain_tags = sorted((name for name in found if name != outside and not _typed(name)), key=as_number)
-    types: dict[str, set[str]] = {}
-    for name in found - {outside}:
-        if typed := _typed(name):
-            types.setdefault(typed[1], {"B", "I"} if typed[0] in "BI" else set()).add(typed[0])
-    scheme = {prefix for prefixes in types.values() for prefix in prefixes}
+    typed = [pair for name in found - {outside} if (pair := _typed(name))]
+    whole = {prefix for prefix, _ in typed} <= {"B", "I"}
     ordered = [
         f"{prefix}-{kind}"
-        for kind in sorted(types)
+        for kind in sorted({kind for _, kind in typed})
         for prefix in PREFIXES
-        if prefix in types[kind] or (scheme == {"B", "I"} and prefix in scheme)
+        if (prefix, kind) in typed or (whole and prefix in "BI")
     ]
-    return [*plain_tags, *ordered, *([outside] if outside in found or types else [])]
+    return [*plain_tags, *ordered, *([outside] if outside in found or typed else [])]
 
 
 def as_number(label: str) -> tuple[bool, int, str]:

@@ -1,21 +1,38 @@
-"""Rows: built-in data sets and your own files. A new built-in set is one file here and one line below."""
+"""Rows: built-in data sets and your own files. A new built-in set is one entry of `sets.toml`."""
+
+from typing import Any
 
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.base_nlp_dataset import BaseNLPDataset
-from transferhub.dataset.chnsenticorp import ChnSentiCorp
+from transferhub.dataset.builtin_sets import CLASSES
 from transferhub.dataset.demo_reviews import DemoReviews
-from transferhub.dataset.examples import Examples, InputExample
+from transferhub.dataset.examples import Examples, InputExample, TripleExample
 from transferhub.dataset.files import load
+from transferhub.dataset.reading import ReadingExample
+from transferhub.errors import did_you_mean
 
 HubDataset = BaseDataset  # PaddleHub's old alias
 
 __all__ = [
     "BaseDataset",
     "BaseNLPDataset",
-    "ChnSentiCorp",
     "DemoReviews",
     "Examples",
     "HubDataset",
     "InputExample",
+    "ReadingExample",
+    "TripleExample",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The built-in sets, by name."""
+    if name in CLASSES:
+        return CLASSES[name]
+    near = "" if name.startswith("_") else did_you_mean(name, [*CLASSES, *__all__])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{'; ' + near.strip() if near else ''}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *CLASSES])

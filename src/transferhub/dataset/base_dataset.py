@@ -1,16 +1,24 @@
 """The splits of a data set, and its labels."""
 
 import copy
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from transferhub.dataset import targets
 from transferhub.dataset.examples import Examples, InputExample, where
+from transferhub.dataset.kinds import known_kind
 from transferhub.errors import ConfigError, DataError
+from transferhub.log import logger
 
+WORDS = {
+    "labels": "any number of labels a row",
+    "value": "a number a row",
+    "tags": "a tag for each token",
+    "answers": "questions on passages",
+}
 PHASES = ("train", "dev", "test", "predict")
 
 
@@ -20,17 +28,23 @@ class BaseDataset:
     ``train_examples``, ``dev_examples``, ``test_examples`` and ``predict_examples`` are sequences of `InputExample`
     that may be assigned; a reader looks at them when it is asked for batches.
 
-    ``name`` is what reports call it.
+    ``name`` is what reports call it. ``kind`` says what a label is: ``classes`` (a name), ``labels`` (any number of
+    names), ``value`` (a number), ``tags`` (one for each token) or ``answers`` (places in a passage); `targets` makes
+    numbers of each. ``no_entity_label`` is the tag of tokens that are part of nothing.
 
     Args:
         base_path: The folder of the files, for messages.
         label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
     """
 
+    kind = "classes"
+    no_entity_label = "O"
+
     def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
         self.base_path = base_path
         self.name = type(self).__name__
         self._label_list: list[str] | None = None
+        self._said: set[str] = set()
         if label_list is not None:
             self.set_labels(label_list)
         self.train_examples: Sequence[InputExample] = []
@@ -51,14 +65,21 @@ class BaseDataset:
 
     @property
     def label_list(self) -> list[str]:
-        """Label names in the order of their ids."""
-        if self._label_list is None:
-            rows = self.train_examples
-            if isinstance(rows, Examples):
-                self._label_list = sorted(rows.found_labels, key=_as_number)
-            else:
-                self._label_list = sorted({str(row.label) for row in rows if row.label is not None}, key=_as_number)
-        return list(self._label_list)
+        """Label names in the order of their ids; none of values and answers."""
+        if self._label_list is None and self.kind not in ("value", "answers"):
+            self._label_list = targets.label_names(self, self.kind)
+        return list(self._label_list or ())
+
+    @property
+    def given_labels(self) -> list[str] | None:
+        """The labels that are named already; None: they are told from the rows when they are first asked for."""
+        return self._label_list
+
+    def say_once(self, message: str) -> None:
+        """Log what was found out about the rows, the first time."""
+        if message not in self._said:
+            self._said.add(message)
+            logger.info("%s", message)
 
     @property
     def num_labels(self) -> int:
@@ -108,10 +129,17 @@ class BaseDataset:
         """The label ids of a split, int64 ``[rows]``.
 
         Raises:
+            ConfigError: The labels of this data set are no classes.
             DataError: A row without a label, or with one that `label_list` does not hold.
         """
+        if self.kind != "classes":
+            raise ConfigError(
+                f"{self.name} holds {WORDS[self.kind]}, not one label a row",
+                expected="a data set of classes",
+                fix="take the task and the reader that are for these rows",
+            )
         index, examples = self.label_index, self.get_examples(phase)
-        if isinstance(examples, Examples):
+        if isinstance(examples, Examples) and examples.coded:
             known = np.array([*(index.get(name, -1) for name in examples.label_names), -1], np.int64)
             ids = known[examples.codes]  # code -1, no label, is the last of them
         else:
@@ -130,40 +158,61 @@ class BaseDataset:
             )
         return ids
 
-    def with_dev(self, seed: int, proportion: float = 0.1) -> "BaseDataset":
+    def with_dev(self, seed: int, proportion: float = 0.1, kind: str | None = None) -> "BaseDataset":
         """This data set if it has dev rows; else a copy in which a tenth of the training rows are the dev rows.
 
-        The same share of each label is taken (largest remainders decide where it is no whole number), drawn from the
-        seed alone; this data set stays as it is.
+        They are drawn from the seed alone; this data set stays as it is. Of classes, the same share of each is taken
+        (largest remainders decide where it is no whole number); of answers, whole passages with all their questions; of
+        the other kinds, any rows.
+
+        Args:
+            seed: Of the draw.
+            proportion: Of the training rows.
+            kind: What the labels are read as; None: the data set's own.
 
         Raises:
             DataError: Too few rows to leave one for training and one for dev.
         """
         if len(self.dev_examples):
             return self
-        ids = self.label_ids("train")
-        if len(ids) < 2:
+        rows, kind = len(self.train_examples), known_kind(kind or self.kind)
+        ids = self.label_ids("train") if kind == "classes" else np.zeros(rows, np.int64)
+        if rows < 2:
             raise DataError(
-                f"{len(ids)} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
+                f"{rows} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
             )
         random = np.random.default_rng(seed)
-        shares = np.bincount(ids, minlength=self.num_labels) * proportion
-        counts = np.floor(shares).astype(int)
-        missing = max(1, round(len(ids) * proportion)) - int(counts.sum())
-        order = random.permutation(len(counts))
-        counts[order[np.argsort(-(shares - counts)[order], kind="stable")][:missing]] += 1
-        held = np.sort(np.concatenate([random.permutation(np.flatnonzero(ids == c))[:n] for c, n in enumerate(counts)]))
+        held = _whole_passages(self.train_examples, random, proportion) if kind == "answers" else None
+        held = _stratified(ids, random, proportion) if held is None else held
         split = copy.copy(self)
-        split._label_list = self.label_list
+        split._label_list = self.label_list if kind == self.kind else self._label_list
         split.dev_examples = _take(self.train_examples, held)
-        split.train_examples = _take(self.train_examples, np.delete(np.arange(len(ids)), held))
+        split.train_examples = _take(self.train_examples, np.delete(np.arange(rows), held))
         return split
 
 
-def _as_number(label: str) -> tuple[bool, int, str]:
-    """Whole numbers in their order, before all other names."""
-    number = int(label) if re.fullmatch(r"[+-]?[0-9]+", label) else None
-    return number is None, number or 0, label
+def _stratified(ids: npt.NDArray[np.int64], random: np.random.Generator, proportion: float) -> npt.NDArray[np.int64]:
+    shares = np.bincount(ids) * proportion
+    counts = np.floor(shares).astype(int)
+    missing = max(1, round(len(ids) * proportion)) - int(counts.sum())
+    order = random.permutation(len(counts))
+    counts[order[np.argsort(-(shares - counts)[order], kind="stable")][:missing]] += 1
+    taken = [random.permutation(np.flatnonzero(ids == c))[:n] for c, n in enumerate(counts)]
+    return np.sort(np.concatenate(taken))
+
+
+def _whole_passages(
+    examples: Sequence[InputExample], random: np.random.Generator, proportion: float
+) -> npt.NDArray[np.int64] | None:
+    """Questions of as many passages as give the proportion; None where all are of one passage."""
+    number: dict[str, int] = {}
+    passages = np.array([number.setdefault(example.text_b or "", len(number)) for example in examples])
+    if len(number) < 2:
+        return None
+    order = random.permutation(len(number))
+    reached = np.cumsum(np.bincount(passages)[order])
+    enough = 1 + int(np.searchsorted(reached, max(1, round(len(examples) * proportion))))
+    return np.flatnonzero(np.isin(passages, order[: min(enough, len(number) - 1)]))
 
 
 def _take(examples: Sequence[InputExample], rows: npt.NDArray[np.int64]) -> Sequence[InputExample]:

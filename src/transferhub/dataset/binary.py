@@ -107,9 +107,10 @@ def hub_dataset(given: Any, name: str) -> Table:
             yield from enumerate(zip(*(part[names[column]] for column in columns), strict=True), start)
 
     labels = {
-        place: list(given.features[column].names)
+        place: list(feature.names)
         for place, column in enumerate(names)
-        if type(given.features[column]).__name__ == "ClassLabel"
+        for feature in [getattr(given.features[column], "feature", given.features[column])]  # a list's is its items'
+        if type(feature).__name__ == "ClassLabel"
     }
     place = "{source}[{line}]"
     size = 128 * len(rows)

@@ -1,21 +1,32 @@
 """Cells of any kind of file → texts and label names; what is neither is named by its row."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from transferhub.dataset.kinds import names_text, number, plain, tags_text
 from transferhub.dataset.store import StoredRow
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError
 
 
-def stored_rows(table: Table, roles: dict[str, int]) -> Iterator[StoredRow]:
+def stored_rows(table: Table, roles: dict[str, int], kind: str = "classes") -> Iterator[StoredRow]:
     """The rows of a table in the chosen columns: ``(text_a, text_b, label, line)``.
 
     A text that is missing is an empty text; what becomes of those is for the caller to say.
 
+    Args:
+        table: Opened.
+        roles: Role → number of its column.
+        kind: Of the labels, one of `kinds.KINDS`.
+
     Raises:
-        DataError: A text that is no text, a label that is missing or is no name, number or truth value.
+        DataError: A text that is no text, a label that is missing or is none of its kind: for classes no name, number
+            or truth value.
     """
+    if kind == "tags" and "label" in roles:
+        yield from _tagged(table, roles)
+        return
     order = [role for role in ("text", "text_pair", "label") if role in roles]
     pair_at = order.index("text_pair") if "text_pair" in order else None
     label_at = order.index("label") if "label" in order else None
@@ -29,11 +40,31 @@ def stored_rows(table: Table, roles: dict[str, int]) -> Iterator[StoredRow]:
             pair = pair if type(pair) is str else _text(table, line, pair)
         if label_at is not None:
             label = cells[label_at]
-            if type(label) is not str:
+            if kind == "value":
+                number(label, partial(table.where, line))
+                label = str(label).strip()
+            elif kind == "labels":
+                label = names_text(_named(label, names), partial(table.where, line))
+            elif type(label) is not str:
                 label = _label(table, line, label, names)
-            if not label or label.isspace():
+            if kind == "classes" and (not label or label.isspace()):
                 raise DataError(f"{table.where(line)}: the label is empty", fix="fill it in, or remove the row")
         yield text, pair, label, line
+
+
+def _tagged(table: Table, roles: dict[str, int]) -> Iterator[StoredRow]:
+    names = table.label_names.get(roles["label"])
+    for line, (text, tags) in table.read([roles["text"], roles["label"]]):
+        tokens, joined = tags_text(text, _named(tags, names), partial(table.where, line))
+        yield tokens, None, joined, line
+
+
+def _named(given: Any, names: list[str] | None) -> Any:
+    """A list of numbers that the file has names for, as these."""
+    given = plain(given)
+    if not names or not isinstance(given, list | tuple):
+        return given
+    return [names[part] if isinstance(part, int) and 0 <= part < len(names) else part for part in given]
 
 
 def is_missing(value: Any) -> bool:

@@ -40,6 +40,42 @@ def check_rows(source: str, facts: Facts, header: bool) -> None:
         )
 
 
+def check_targets(source: str, facts: Facts, *, column: str, text: str, given: bool, outside: str = "O") -> None:
+    """Refuse labels, of whatever kind, from which nothing can be learnt; see `check_labels`.
+
+    Args:
+        source: The training file.
+        facts: Of its rows.
+        column: What the label column is called.
+        text: What the text column is called.
+        given: Whether the caller listed the labels.
+        outside: The tag of no entity.
+
+    Raises:
+        DataError: One value, one tag or one label only; of classes, what `check_labels` refuses.
+    """
+    if facts.kind == "classes":
+        check_labels(source, facts, column=column, text=text, given=given)
+    elif facts.kind == "value" and facts.low == facts.high and facts.rows > 1:
+        raise DataError(
+            f"{source}: every row has the value {facts.low:g}",
+            expected="values that differ",
+            fix="check that the column is the one you mean: label=… (--label-column)",
+        )
+    elif facts.kind == "tags" and len(facts.tags) < 2 and not given:
+        raise DataError(
+            f"{source}: every token has the tag {next(iter(facts.tags))!r}",
+            expected=f"at least a tag beside {outside!r}",
+            fix="check that the column is the one you mean: label=… (--label-column)",
+        )
+    elif facts.kind == "labels" and len(facts.labels) < 2 and facts.rows > 1:
+        raise DataError(
+            f"{source}: every row has the labels {next(iter(facts.labels))!r:.60}",
+            expected="rows that differ in their labels",
+            fix="check that the column is the one you mean: label=… (--label-column)",
+        )
+
+
 def check_labels(source: str, facts: Facts, *, column: str, text: str, given: bool) -> None:
     """Refuse labels that cannot be labels, and show those that look like one another.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from transferhub.dataset import raw
 from transferhub.dataset.encodings import encoding_of
+from transferhub.dataset.kinds import SPLIT
 from transferhub.dataset.rows import DELIMITERS, head_rows, named, promised_delimiter, read_rows
 from transferhub.dataset.table import Cells, Table
 from transferhub.errors import ConfigError, DataError
@@ -126,6 +127,8 @@ def _guess_header(path: Path, sample: list[list[str]], known: Collection[str]) -
     if not sample or _knows(sample[0], known):
         return True
     first, below = sample[0], sample[1:]
+    if any(SPLIT in cell for cell in first):  # tokens and tags
+        return False
     if len(first) == 1:
         return raw.suffix_of(path) != ".txt"
     numbers = [_is_number(cell) for cell in first]

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from transferhub.dataset.kinds import CODED
 from transferhub.dataset.store import ROWS, Stored, in_memory
 
 RELEASE = 1 << 17  # after so many rows in passing, their pages are given back
@@ -40,6 +41,36 @@ class InputExample:
     def __repr__(self) -> str:
         pair = "" if self.text_b is None else f", text_b={self.text_b!r}"
         return f"InputExample(text_a={self.text_a!r}{pair}, label={self.label!r})"
+
+
+class TripleExample(InputExample):
+    """A query and two texts, for pairwise matching: is the left one (`text_b`) nearer, or the right one (`text_c`)?
+
+    Args:
+        guid: Any name for the row.
+        text_a: The query.
+        text_b: The left text.
+        text_c: The right text.
+        label: ``1`` where the left text fits the query better, ``0`` where the right one does.
+    """
+
+    __slots__ = ("text_c",)
+
+    def __init__(
+        self, guid: Any = None, text_a: str = "", text_b: str = "", text_c: str = "", label: Any = None
+    ) -> None:
+        super().__init__(guid, text_a, text_b, label)
+        self.text_c = text_c
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TripleExample) and super().__eq__(other) and self.text_c == other.text_c
+
+    def __hash__(self) -> int:
+        return hash((self.text_a, self.text_b, self.text_c, self.label))
+
+    def __repr__(self) -> str:
+        texts = f"text_a={self.text_a!r}, text_b={self.text_b!r}, text_c={self.text_c!r}"
+        return f"TripleExample({texts}, label={self.label!r})"
 
 
 class Examples(Sequence[InputExample]):
@@ -85,17 +116,22 @@ class Examples(Sequence[InputExample]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         place = index % len(self)
-        ((text_a, text_b),) = self.texts(place, place + 1)
-        code = self.codes[place]
-        return InputExample(self.line(place), text_a, text_b, None if code < 0 else self.label_names[code])
+        return next(self._made(place, place + 1))
 
     def __iter__(self) -> Iterator[InputExample]:
-        names = [*self.label_names, None]  # code -1: no label
         for start in range(0, len(self), 1024):
-            stop = min(start + 1024, len(self))
-            codes, lines = self.codes[start:stop].tolist(), self._numbers("line", start, stop).tolist()
-            for (text_a, text_b), code, line in zip(self.texts(start, stop), codes, lines, strict=True):
-                yield InputExample(line, text_a, text_b, names[code])
+            yield from self._made(start, min(start + 1024, len(self)))
+
+    def _made(self, start: int, stop: int) -> Iterator[InputExample]:
+        lines = self._numbers("line", start, stop).tolist()
+        rows = zip(self.texts(start, stop), self.labels(start, stop), lines, strict=True)
+        if self.stored.facts.tripled:
+            for row, third in zip(rows, self._strings("text_c", start, stop), strict=True):
+                (text_a, text_b), label, line = row
+                yield TripleExample(line, text_a, text_b or "", third, label)
+            return
+        for (text_a, text_b), label, line in rows:
+            yield InputExample(line, text_a, text_b, label)
 
     def take(self, rows: npt.ArrayLike) -> "Examples":
         """The rows with these numbers, in this order; no text is copied."""
@@ -113,6 +149,21 @@ class Examples(Sequence[InputExample]):
             zip(first, self._strings("text_b", start, stop) if self.paired else [None] * len(first), strict=True)
         )
 
+    def labels(self, start: int, stop: int) -> list[str | None]:
+        """The labels of some rows, as they are kept; None: no label."""
+        codes = self.codes[start:stop].tolist()
+        if self.coded:
+            names = [*self.label_names, None]  # code -1: no label
+            return [names[code] for code in codes]
+        return [
+            None if code < 0 else text for code, text in zip(codes, self._strings("target", start, stop), strict=True)
+        ]
+
+    @property
+    def coded(self) -> bool:
+        """Whether labels recur, so that `codes` stand for `label_names`."""
+        return self.stored.facts.kind in CODED
+
     @property
     def paired(self) -> bool:
         """Whether the rows are pairs of texts."""
@@ -125,7 +176,10 @@ class Examples(Sequence[InputExample]):
 
     @functools.cached_property
     def codes(self) -> npt.NDArray[np.int32]:
-        """The place of each row's label in `label_names`, int32 ``[rows]``; -1: no label."""
+        """The place of each row's label in `label_names`, int32 ``[rows]``; -1: no label.
+
+        Where labels do not recur (not `coded`), 0 stands for any label.
+        """
         return np.ascontiguousarray(self._numbers("label", 0, len(self)))
 
     @functools.cached_property
@@ -177,11 +231,14 @@ def fingerprint(examples: Sequence[InputExample]) -> str:
     """The sha256 of all texts and labels, in order; the same for equal rows wherever they come from."""
     digest, encoder = hashlib.sha256(), json.JSONEncoder(ensure_ascii=False)
     for example in examples:
-        line = encoder.encode([example.text_a, example.text_b, str(example.label)])
+        third = [example.text_c] if isinstance(example, TripleExample) else []
+        line = encoder.encode([example.text_a, example.text_b, str(example.label), *third])
         digest.update(line.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
 def where(examples: Sequence[InputExample], row: int, name: str = "examples") -> str:
-    """Name a row for a message: ``file:line`` where it came from a file, else ``name[row]``."""
-    return examples.where(row) if isinstance(examples, Examples) else f"{name}[{row}]"
+    """Name a row for a message: ``file:line`` where it came from a file, its own ``place``, else ``name[row]``."""
+    if isinstance(examples, Examples):
+        return examples.where(row)
+    return getattr(examples[row], "place", "") or f"{name}[{row}]"

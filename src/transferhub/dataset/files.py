@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transferhub.dataset import binary, folders, raw, store
+from transferhub.dataset import binary, conll, folders, raw, store, targets
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.cells import stored_rows
-from transferhub.dataset.checks import check_labels, check_rows
+from transferhub.dataset.checks import check_rows, check_targets
 from transferhub.dataset.delimited import delimited
 from transferhub.dataset.encodings import known
 from transferhub.dataset.examples import Examples, InputExample
+from transferhub.dataset.flag_columns import with_flags
 from transferhub.dataset.json_rows import json_table
-from transferhub.dataset.roles import USUAL, choose
+from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind, checked_list
+from transferhub.dataset.reading import ReadingExample, read_answers, table_answers
+from transferhub.dataset.roles import choose, usual_names
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError, did_you_mean
 from transferhub.log import logger
@@ -44,14 +47,15 @@ def load(
     *,
     text: str | int | None = None,
     text_pair: str | int | None = None,
-    label: str | int | None = None,
+    label: LabelColumns = None,
     label_list: Sequence[Any] | None = None,
+    kind: str = "classes",
     delimiter: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
     quoted: bool | None = None,
 ) -> BaseDataset:
-    """Load rows of one's own. What was guessed is said in one log line a file; what is uncertain is an error that asks.
+    r"""Load rows of one's own. What was guessed is said in one log line a file; the uncertain is an error that asks.
 
     Each split is a file: ``.csv .tsv .txt .json .jsonl .parquet``, the text ones also as ``.gz``; a folder
     (``pos/*.txt``, ``neg/*.txt``); a pandas DataFrame; a ``datasets.Dataset``; or a list of `InputExample`. All splits
@@ -64,8 +68,12 @@ def load(
         test: The rows that are looked at once, at the end.
         text: The name of the text column, or its number from 0 where there is no header. None: told from the header.
         text_pair: The second text's column, for pairs.
-        label: The label column. None: told from the header.
+        label: The label column. None: told from the header. With ``kind="labels"`` also several columns of 0 and 1.
         label_list: Label names in the order of their ids. None: the sorted labels of the training rows.
+        kind: What a label is. ``classes``: one name. ``labels``: any number of names, joined by ``,`` ``;`` or ``|`` or
+            a list, or flags ``1,0,0``. ``value``: a number. ``tags``: one for each token, both joined by ``\x02`` or
+            spaces, in lists, or in CoNLL columns (token first, tag last; `text` and `label` are their numbers).
+            ``answers``: places in a passage, in SQuAD's form or in columns ``id question context answers``.
         delimiter: What stands between two cells. None: told from the rows.
         encoding: Of text files. None: UTF-8, or what byte order mark and bytes say.
         header: Whether the first row names the columns. None: told from the rows.
@@ -73,8 +81,9 @@ def load(
 
     Raises:
         DataError: A missing, empty, header-only or ragged file (with file:line), a column that is not there or cannot
-            be guessed, labels that cannot be labels.
+            be guessed, labels that cannot be labels of their kind.
     """
+    several = checked_kind(kind, text_pair, label)
     splits = {name: given for name, given in (("train", train), ("dev", dev), ("test", test)) if given is not None}
     if list(splits) == ["train"]:
         splits = _all_splits(train)
@@ -85,27 +94,44 @@ def load(
         raise DataError("no rows to load", expected="a file, a folder, a DataFrame, or {'train': …, 'dev': …}")
     first = next(iter(splits.values()))
     dataset = BaseDataset(str(Path(first).parent) if isinstance(first, str | Path) else None, label_list)
+    dataset.kind = kind
     dataset.name = str(train if isinstance(train, str | Path) else first if isinstance(first, str | Path) else "rows")
     for split, given in splits.items():
         rows: Sequence[InputExample]
         if isinstance(given, list | tuple) and given and isinstance(given[0], InputExample):
-            rows = _checked_list(given, split)
+            rows = checked_list(given, split, kind)
+        elif kind == "answers":
+            rows = _questions(given, split, encoding)
         else:
-            table = _table(given, split, (text, text_pair, label), delimiter, encoding, header, quoted)
-            columns = {"text": text, "text_pair": text_pair, "label": label}
-            rows = _examples(table, columns, labelled=True, paired=None)
+            table = _table(given, split, (text, text_pair, *several), delimiter, encoding, header, quoted, kind)
+            columns: dict[str, LabelColumns] = {"text": text, "text_pair": text_pair, "label": label}
+            rows = _examples(table, columns, labelled=True, paired=None, kind=kind)
             if split == "train":
-                names = table.label_names.get(rows.columns["label"])
+                names = _names_in(table, rows)
                 if names and label_list is None:
                     dataset.set_labels(names)
-                column, texts = (table.called(rows.columns[role]) for role in ("label", "text"))
+                column, texts = (str(rows.names.get(role, role)) for role in ("label", "text"))
                 given_labels = label_list is not None or names is not None
-                check_labels(table.source, rows.stored.facts, column=column, text=texts, given=given_labels)
+                check_targets(table.source, rows.stored.facts, column=column, text=texts, given=given_labels)
         setattr(dataset, f"{split}_examples", rows)
     if len(dataset.train_examples):
         for split in splits:
-            dataset.label_ids(split)  # labels that the training rows do not have are named now, not after an epoch
+            check_known(dataset, split)  # labels that the training rows do not have are named now, not after an epoch
     return dataset
+
+
+def _names_in(table: Table, rows: Examples) -> list[str] | None:
+    """The labels that the file itself names, in their order: those of its numbers, or of its columns of flags."""
+    flags: list[str] | None = rows.names.get("flags")
+    names = flags or table.label_names.get(rows.columns["label"])
+    return targets.sorted_tags(names) if names and rows.stored.facts.kind == "tags" else names
+
+
+def _questions(given: Any, split: str, encoding: str | None) -> list[ReadingExample]:
+    if isinstance(given, str | Path) and raw.suffix_of(Path(given)) == ".json":
+        return read_answers(Path(given), encoding=encoding)
+    table = _table(given, split, (), encoding=encoding)
+    return table_answers(table)
 
 
 def _refuse_splits(path: Any) -> None:
@@ -123,9 +149,10 @@ def read_examples(
     *,
     text: str | int | None = None,
     text_pair: str | int | None = None,
-    label: str | int | None = None,
+    label: LabelColumns = None,
     labelled: bool,
     paired: bool | None = None,
+    kind: str = "classes",
     delimiter: str | None = None,
     encoding: str | None = None,
     header: bool | None = None,
@@ -133,13 +160,16 @@ def read_examples(
 ) -> Examples:
     """Read one file, to predict or to evaluate; its rows are not kept on disk.
 
-    `labelled` says whether a label column must be there; `paired` whether a second text must (or must not) be. None: a
-    second text is looked for where neither text column is named.
+    `kind` is none of answers, which `reading.read_answers` reads. `labelled` says whether a label column must be there;
+    `paired` whether a second text must (or must not) be. None: a second text is looked for where neither text column is
+    named.
     """
     _refuse_splits(path)
-    table = _table(path, "data", (text, text_pair, label), delimiter, encoding, header, quoted)
+    several = checked_kind(kind, text_pair, label)
+    table = _table(path, "data", (text, text_pair, *several), delimiter, encoding, header, quoted, kind)
     table.digest = None
-    return _examples(table, {"text": text, "text_pair": text_pair, "label": label}, labelled=labelled, paired=paired)
+    columns: dict[str, LabelColumns] = {"text": text, "text_pair": text_pair, "label": label}
+    return _examples(table, columns, labelled=labelled, paired=paired, kind=kind)
 
 
 def header_of(
@@ -187,6 +217,7 @@ def _table(
     encoding: str | None = None,
     header: bool | None = None,
     quoted: bool | None = None,
+    kind: str = "classes",
 ) -> Table:
     """Open whatever holds the rows of one split."""
     if binary.is_frame(given):
@@ -200,41 +231,66 @@ def _table(
         )
     path, encoding = Path(given), None if encoding is None else known(encoding)
     with raw.reading(path):
+        if path.is_dir() and kind != "classes":
+            raise DataError(f"{path} is a folder", expected=f"a file, for kind={kind!r}", fix="name the file in it")
         if path.is_dir():
             return folders.text_folder(path, encoding=encoding)
         path.stat()
-    kind = raw.suffix_of(path)
-    if kind in JSON:
+    suffix = raw.suffix_of(path)
+    if suffix in JSON:
         return json_table(path, encoding=encoding)
-    if kind in PARQUET:
+    if suffix in PARQUET:
         return binary.parquet(path)
-    if kind in FOREIGN:
+    if suffix in FOREIGN:
         raise DataError(
-            f"{path}: {kind} files are not read", expected="csv, tsv, txt, json, jsonl or parquet", fix="save it as csv"
+            f"{path}: {suffix} files are not read",
+            expected="csv, tsv, txt, json, jsonl or parquet",
+            fix="save it as csv",
         )
+    if kind == "tags" and header is not True and not _named(columns) and conll.is_conll(path, encoding):
+        token, _, tag = (*columns, None, None, None)[:3]
+        return conll.conll(path, token=token, tag=tag, delimiter=delimiter, encoding=encoding)
     given = [str(column) for column in columns if column is not None]
-    names = USUAL | {name.lower() for name in given if not name.isdecimal()}
+    names = usual_names(kind) | {name.lower() for name in given if not name.isdecimal()}
     numbered = any(name.isdecimal() for name in given)
     return delimited(path, names, numbered, delimiter=delimiter, encoding=encoding, header=header, quoted=quoted)
 
 
-def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: bool, paired: bool | None) -> Examples:
+def _named(columns: Sequence[str | int | None]) -> bool:
+    """Whether a column is asked for by name."""
+    return any(isinstance(column, str) and not column.lstrip("-").isdecimal() for column in columns)
+
+
+def _examples(
+    table: Table, columns: dict[str, LabelColumns], *, labelled: bool, paired: bool | None, kind: str = "classes"
+) -> Examples:
     """Read a table's rows in the columns that are named or told, and say what was found."""
-    roles = choose(table, columns, labelled=labelled, paired=paired)
-    rows = stored_rows(table, roles)
+    flags: list[str] | None = None
+    used: list[int] = []
+    named: dict[str, str | int | None] = {}
+    for role, column in columns.items():
+        if column is None or isinstance(column, str | int):
+            named[role] = column
+        elif labelled:
+            table, flags, used = with_flags(table, column)
+            named[role] = table.width - 1
+    if table.chosen:
+        named = {}
+    roles = choose(table, named, labelled=labelled, paired=False if kind == "tags" else paired, kind=kind)
+    rows = stored_rows(table, roles, kind)
     if table.size < store.BIG:
-        stored = store.in_memory(rows, table.notes)
+        stored = store.in_memory(rows, table.notes, kind)
     elif table.digest is None:
-        stored = store.in_passing(rows, table.notes)
+        stored = store.in_passing(rows, table.notes, kind)
     else:
-        key = f"{store.VERSION} {table.digest} {sorted(roles.items())}"
-        stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), rows, table.notes)
+        key = f"{store.VERSION} {table.digest} {sorted(roles.items())} {kind}"
+        stored = store.kept(hashlib.sha256(key.encode()).hexdigest(), rows, table.notes, kind)
     facts = stored.facts
     check_rows(table.source, facts, "header" in table.said)
     said = [
         f"{'second text' if role == 'text_pair' else role}={table.called(column)}" for role, column in roles.items()
     ]
-    unused = [table.called(column) for column in range(table.width) if column not in roles.values()]
+    unused = [table.called(column) for column in range(table.width) if column not in (*roles.values(), *used)]
     logger.info(
         "%s: %d rows, %s, columns %s%s",
         table.source,
@@ -248,14 +304,6 @@ def _examples(table: Table, columns: dict[str, str | int | None], *, labelled: b
     examples = Examples(stored, table.source, table.place)
     examples.columns = roles
     examples.names = {role: table.names[column] if table.names else column for role, column in roles.items()}
+    if flags:
+        examples.names["flags"] = flags
     return examples
-
-
-def _checked_list(given: Sequence[Any], split: str) -> list[InputExample]:
-    for place, example in enumerate(given):
-        second = getattr(example, "text_b", None)
-        if not isinstance(example, InputExample) or not isinstance(example.text_a, str):
-            raise DataError(f"{split}[{place}]: {example!r:.80}", expected="InputExample(guid, text_a, text_b, label)")
-        if second is not None and not isinstance(second, str):
-            raise DataError(f"{split}[{place}]: text_b is {second!r:.60}", expected="a text, or None")
-    return list(given)

@@ -28,6 +28,13 @@ TEXT_NAMES = (
 )
 PAIR_NAMES = ("text_b", "text_pair", "sentence2", "question2", "hypothesis", "answer")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "y", "gold_label", "标签", "类别")
+KIND_TEXTS = {"tags": ("tokens", "words", "chars", *TEXT_NAMES)}
+KIND_LABELS = {  # tried before LABEL_NAMES
+    "classes": (),
+    "labels": ("labels", "tags", "emotions", "categories", "genres"),
+    "value": ("score", "value", "similarity", "rating", "similarity_score", "relatedness_score", "分数"),
+    "tags": ("tags", "ner_tags", "pos_tags", "chunk_tags", "ner", "labels"),
+}
 USUAL = frozenset((*TEXT_NAMES, *PAIR_NAMES, *LABEL_NAMES))
 FLAGS = {"text": "--text-column", "text_pair": "--text-pair-column", "label": "--label-column"}
 WORDS = {"text": "text", "text_pair": "second text", "label": "label"}
@@ -35,7 +42,12 @@ WORDS = {"text": "text", "text_pair": "second text", "label": "label"}
 Given = dict[str, str | int | None]  # role → what the caller says of it
 
 
-def choose(table: Table, given: Given, *, labelled: bool, paired: bool | None) -> dict[str, int]:
+def usual_names(kind: str) -> frozenset[str]:
+    """Names of columns by which a header is known."""
+    return USUAL | {*KIND_TEXTS.get(kind, ()), *KIND_LABELS.get(kind, ())}
+
+
+def choose(table: Table, given: Given, *, labelled: bool, paired: bool | None, kind: str = "classes") -> dict[str, int]:
     """Role (``text``, ``text_pair``, ``label``) → number of its column.
 
     Args:
@@ -43,25 +55,31 @@ def choose(table: Table, given: Given, *, labelled: bool, paired: bool | None) -
         given: The columns that are named: by name, or by number from 0.
         labelled: Whether a label must be there; else it is not looked for.
         paired: Whether a second text must (or must not) be. None: it is looked for where no text is named.
+        kind: Of the labels; each kind's columns have usual names of their own.
 
     Raises:
         DataError: A column that is not there, is there twice, or cannot be told.
     """
-    found = {role: _named(table, role, name) for role, name in given.items() if name is not None}
+    found = {role: column_of(table, role, name) for role, name in given.items() if name is not None}
     if not labelled:
         found.pop("label", None)
     if table.names is None:
-        found = _by_place(table, found, labelled=labelled, paired=paired)
+        found = _by_place(table, found, labelled=labelled, paired=paired, kind=kind)
     else:
         looked_for = PAIR_NAMES if paired or (paired is None and "text" not in found) else ()
-        _look_for(table, found, "text", TEXT_NAMES, needed=True)
+        _look_for(table, found, "text", KIND_TEXTS.get(kind, TEXT_NAMES), needed=True)
         _look_for(table, found, "text_pair", looked_for, needed=bool(paired))
-        _look_for(table, found, "label", LABEL_NAMES if labelled else (), needed=labelled)
+        _look_for(table, found, "label", (*KIND_LABELS[kind], *LABEL_NAMES) if labelled else (), needed=labelled)
     _refuse_doubles(table, found)
     return {role: found[role] for role in WORDS if role in found}
 
 
-def _named(table: Table, role: str, name: str | int) -> int:
+def column_of(table: Table, role: str, name: str | int) -> int:
+    """The number of a column that is named, or numbered from 0.
+
+    Raises:
+        DataError: It is not there.
+    """
     names = table.names or []
     if isinstance(name, str) and name in names:
         return names.index(name)
@@ -104,8 +122,8 @@ def _top(table: Table) -> str:
     return f"{table.source}:1" if "header" in table.said else table.source
 
 
-def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bool | None) -> dict[str, int]:
-    """Columns without a header: the label is the one of clearly the fewest values, else the last.
+def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bool | None, kind: str) -> dict[str, int]:
+    """Columns without a header: the label is the one of clearly the fewest values, else the last; values, tags: last.
 
     Two texts are a pair where they stand first, as in PaddleHub's files; a text and something else is asked about.
     """
@@ -120,7 +138,7 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
         counts = {column: len({row[column] for row in table.sample if column < len(row)}) for column in free}
         fewest = min(free, key=lambda column: counts[column])
         others = [counts[column] for column in free if column != fewest]
-        clear = bool(others) and 2 * counts[fewest] <= min(others)
+        clear = kind in ("classes", "labels") and bool(others) and 2 * counts[fewest] <= min(others)
         found["label"] = fewest if clear else free[-1]
         free.remove(found["label"])
     if "text" not in found:

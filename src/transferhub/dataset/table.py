@@ -22,6 +22,7 @@ class Table:
         size: Bytes, roughly.
         place: How a row is named, of ``source`` and ``line``; or the names themselves, by ``line``.
         label_names: Column → names of its numbers, where the file has them.
+        chosen: Whether its columns were chosen when it was opened.
         notes: Filled while rows are read: what has to be said of them.
     """
 
@@ -35,6 +36,7 @@ class Table:
     size: int = 0
     place: str | Sequence[str] = "{source}:{line}"
     label_names: dict[int, list[str]] = dataclasses.field(default_factory=dict)
+    chosen: bool = False
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def called(self, column: int) -> str:

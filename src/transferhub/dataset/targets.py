@@ -1,0 +1,265 @@
+"""What readers ask of a split: its label sets, values or tags as numbers; and what the labels are called."""
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from transferhub.dataset.examples import Examples, InputExample, where
+from transferhub.dataset.kinds import SEPARATORS, SPLIT, number, plain, tokens_of
+from transferhub.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from transferhub.dataset.base_dataset import BaseDataset
+
+PREFIXES = ("B", "I", "E", "S", "M", "L", "U")  # of BIO, BIOES, BMES, BILOU
+
+
+class Form(NamedTuple):
+    """How the label sets of a data set are written.
+
+    Args:
+        kind: ``flags``, ``names`` or ``ids``.
+        separator: What stands between names or ids in a string.
+    """
+
+    kind: str
+    separator: str
+
+
+def values(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.float32]:
+    """The values of a split, float32 ``[rows]``.
+
+    Raises:
+        DataError: A label that is no finite number, by file and line.
+    """
+    examples = dataset.get_examples(phase)
+    found = np.empty(len(examples), np.float32)
+    for row, label in enumerate(_labels(examples)):
+        found[row] = number(label, functools.partial(where, examples, row, f"{phase}_examples"))
+    return found
+
+
+def tags(
+    example: InputExample, label_index: Mapping[str, int], where: str, split_char: str | None = None
+) -> tuple[list[str], list[int]]:
+    r"""The tokens of a row and the ids of their tags.
+
+    Args:
+        example: ``text_a`` and ``label`` are lists, or joined by ``\\x02``, or by spaces where neither has that.
+        label_index: Tag → id.
+        where: Names the row.
+        split_char: What joins them, where it is another character.
+
+    Raises:
+        DataError: Another number of tags than tokens, or a tag that is not known.
+    """
+    tokens, names = tokens_of(example.text_a, example.label, lambda: where, split_char)
+    try:
+        return tokens, [label_index[name] for name in names]
+    except KeyError as error:
+        name = str(error.args[0])
+        at = names.index(name)
+        raise DataError(
+            f"{where}: tag {name!r:.60} of token {at} ({tokens[at]!r:.40}) is not known",
+            expected=f"one of {', '.join(map(repr, list(label_index)[:20]))}",
+            fix=did_you_mean(name, label_index) + "correct the row; or name all tags: label_list=[…]",
+        ) from None
+
+
+def label_sets(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.uint8]:
+    """Which labels each row of a split has: 0 or 1, uint8 ``[rows, labels]``.
+
+    A row's label is a string of names (joined by ``,`` ``;`` or ``|``, or a JSON list), a string of flags (``1,0``), a
+    list of names, or a list of numbers: flags if every row has `num_labels` values in {0, 1}, else ids.
+
+    Raises:
+        DataError: A row without a label, or with a name that `label_list` does not hold, by file and line.
+    """
+    examples, names = dataset.get_examples(phase), label_names(dataset, "labels")
+    form, index = label_form(dataset, phase), {name: place for place, name in enumerate(names)}
+
+    def one(label: Any, row: int) -> npt.NDArray[np.uint8]:
+        try:
+            return _parsed(label, form, index)
+        except DataError as error:
+            place = where(examples, row, f"{phase}_examples")
+            raise DataError(f"{place}: {error.what}", expected=error.expected, fix=error.fix) from None
+
+    if isinstance(examples, Examples) and examples.coded:
+        codes = examples.codes
+        used, first = np.unique(codes, return_index=True)
+        table = np.zeros((len(examples.label_names) + 1, len(names)), np.uint8)
+        for code, row in sorted(zip(used.tolist(), first.tolist(), strict=True), key=lambda pair: pair[1]):
+            table[code] = one(None if code < 0 else examples.label_names[code], row)
+        return table[codes]
+    found = np.zeros((len(examples), len(names)), np.uint8)
+    for row, label in enumerate(_labels(examples)):
+        found[row] = one(label, row)
+    return found
+
+
+def label_form(dataset: "BaseDataset", phase: str = "train") -> Form:
+    """How the label sets are written; told from the training rows, or from `phase` where there are none."""
+    examples = dataset.train_examples if len(dataset.train_examples) else dataset.get_examples(phase)
+    given = dataset.given_labels
+    form = _form(_distinct(examples), given)
+    if phase == "train":
+        said = {"flags": "a flag for each label", "names": "names", "ids": "ids of labels"}[form.kind]
+        dataset.say_once(f"{dataset.name}: label sets are written as {said}")
+    return form
+
+
+def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
+    """The labels in the order of their ids, of a data set read as this kind.
+
+    Given ones are in the order given. Else those of the training rows: sorted; tags in the order ``B-X I-X`` for each
+    sorted ``X``, then the tag of no entity, so that 2k begins and 2k + 1 continues a chunk (PaddleHub's convention).
+    """
+    if kind in ("value", "answers"):
+        return []
+    if dataset.given_labels is not None:
+        return list(dataset.given_labels)
+    examples = dataset.train_examples
+    if kind == "tags":
+        return sorted_tags(_tag_names(examples), dataset.no_entity_label)
+    if kind == "labels":
+        distinct = _distinct(examples)
+        form = _form(distinct, None)
+        if form.kind == "flags":
+            return [str(place) for place in range(len(_pieces(distinct[0], None)))]
+        return sorted({part for label in distinct for part in _pieces(label, form.separator)}, key=as_number)
+    if isinstance(examples, Examples) and examples.coded:
+        return sorted(examples.found_labels, key=as_number)
+    return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
+
+
+def sorted_tags(names: Iterable[str], outside: str = "O") -> list[str]:
+    """Tags in the order of their ids: by type, ``B-`` before ``I-``, that of no entity last.
+
+    Where tags have these two prefixes only, each type has both tags, whether they occur or not.
+    """
+    found = set(names)
+    plain_tags = sorted((name for name in found if name != outside and not _typed(name)), key=as_number)
+    typed = [pair for name in found - {outside} if (pair := _typed(name))]
+    whole = {prefix for prefix, _ in typed} <= {"B", "I"}
+    ordered = [
+        f"{prefix}-{kind}"
+        for kind in sorted({kind for _, kind in typed})
+        for prefix in PREFIXES
+        if (prefix, kind) in typed or (whole and prefix in "BI")
+    ]
+    return [*plain_tags, *ordered, *([outside] if outside in found or typed else [])]
+
+
+def as_number(label: str) -> tuple[bool, int, str]:
+    """Order of names: whole numbers in theirs, before all others."""
+    found = int(label) if re.fullmatch(r"[+-]?[0-9]+", label) else None
+    return found is None, found or 0, label
+
+
+def _typed(name: str) -> tuple[str, str] | None:
+    prefix, dash, kind = name.partition("-")
+    return (prefix, kind) if dash and kind and prefix in PREFIXES else None
+
+
+def _labels(examples: Sequence[InputExample]) -> Iterable[Any]:
+    """The labels of all rows, without their texts where that can be."""
+    if isinstance(examples, Examples):
+        for start in range(0, len(examples), 1024):
+            yield from examples.labels(start, min(start + 1024, len(examples)))
+    else:
+        for example in examples:
+            yield example.label
+
+
+def _distinct(examples: Sequence[InputExample]) -> list[Any]:
+    if isinstance(examples, Examples) and examples.coded:
+        return list(examples.found_labels)
+    found = {
+        str(label) if isinstance(label, str) else json.dumps(plain(label), default=str): label
+        for label in _labels(examples)
+    }
+    return [plain(label) for label in found.values() if label is not None]
+
+
+def _tag_names(examples: Sequence[InputExample]) -> Iterable[str]:
+    if isinstance(examples, Examples) and examples.stored.facts.kind == "tags":
+        return examples.stored.facts.tags
+    names: set[str] = set()
+    for row, example in enumerate(examples):
+        place = functools.partial(where, examples, row, "train_examples")
+        names.update(tokens_of(example.text_a, example.label, place)[1])
+    return names
+
+
+def _form(labels: Sequence[Any], names: Sequence[str] | None) -> Form:
+    if labels:
+        flags = [_pieces(label, None) for label in labels]
+        width = len(names) if names is not None else len(flags[0])
+        enough = width > 1 or names is not None
+        if enough and all(len(row) == width and {*row} <= {"0", "1"} for row in flags):
+            return Form("flags", ",")
+    strings = [label for label in labels if isinstance(label, str)]
+    known = set(names or ())
+    marks = [mark for mark in "|;," if any(mark in label for label in strings)] or [","]
+    fits = [
+        mark
+        for mark in marks
+        if known and all({*_pieces(label, mark)} <= known for label in strings if label not in known)
+    ]
+    separator = (fits or marks)[0]
+    if not known:
+        return Form("names", separator)
+    parts = {part for label in labels if label not in known for part in _pieces(label, separator)}
+    ids = parts and not parts & known and all(part.isdecimal() for part in parts)
+    return Form("ids" if ids else "names", separator)
+
+
+def _pieces(label: Any, separator: str | None) -> list[str]:
+    """The parts of a label as strings; `separator` None: whatever stands between flags."""
+    if isinstance(label, str):
+        text = label.strip()
+        if text.startswith("[") and text.endswith("]"):
+            try:
+                return _pieces(json.loads(text), separator)
+            except ValueError:
+                pass
+        if separator is None:
+            return SEPARATORS.split(text.replace(SPLIT, ",")) if text else []
+        return [part.strip() for part in text.split(separator) if part.strip()]
+    label = plain(label)
+    parts = label if isinstance(label, list | tuple | set | frozenset) else [label]
+    return [str(int(part)) if isinstance(part, bool | float) and part == part // 1 else str(part) for part in parts]
+
+
+def _parsed(label: Any, form: Form, index: Mapping[str, int]) -> npt.NDArray[np.uint8]:
+    found = np.zeros(len(index), np.uint8)
+    if label is None:
+        raise DataError("no labels", expected='names joined by ",", flags, or a list', fix="fill them in")
+    if isinstance(label, str) and label in index and form.kind == "names":
+        found[index[label]] = 1
+        return found
+    parts = _pieces(label, None if form.kind == "flags" else form.separator)
+    if form.kind == "flags":
+        if len(parts) != len(index) or not {*parts} <= {"0", "1"}:
+            raise DataError(
+                f"the flags are {label!r:.60}", expected=f"{len(index)} values in 0 and 1, a flag for each label"
+            )
+        return np.array(parts, np.uint8)
+    for part in parts:
+        place = (int(part) if part.isdecimal() else -1) if form.kind == "ids" else index.get(part, -1)
+        if not 0 <= place < len(index):
+            raise DataError(
+                f"label {part!r:.60} is not known",
+                expected=f"ids from 0 to {len(index) - 1}"
+                if form.kind == "ids"
+                else f"one of {', '.join(map(repr, list(index)[:20]))}",
+                fix=did_you_mean(part, index) + "correct the row; or name all labels: label_list=[…]",
+            )
+        found[place] = 1
+    return found

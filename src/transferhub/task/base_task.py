@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from transferhub.dataset import BaseDataset, InputExample
+from transferhub.dataset.targets import label_names
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Answers, slices
@@ -75,6 +76,8 @@ class BaseTask:
     """
 
     predictions_class: ClassVar[type[Predictions]] = Predictions
+    kind: ClassVar[str | None] = None
+    """What rows' labels are read as, one of `dataset.kinds.KINDS`; None: as the data set says."""
     pipeline_tag: ClassVar[str | None] = None
     """What model hubs call the kind of task."""
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {}
@@ -97,7 +100,8 @@ class BaseTask:
         self.reader, self.config = data_reader, config or RunConfig()
         self.dataset = dataset if dataset is not None else data_reader.dataset
         if label_list is None:
-            label_list = [] if self.dataset is None else self.dataset.label_list
+            rows = self.dataset
+            label_list = [] if rows is None else label_names(rows, self.kind or rows.kind)
         chosen = [metrics_choices] if isinstance(metrics_choices, str) else list(metrics_choices or [])
         self.label_list, self.metrics_choices = list(label_list), [] if chosen == ["default"] else chosen
         self.main_program = main_program
@@ -372,7 +376,7 @@ class BaseTask:
             raise ConfigError("a task without a data set cannot be trained", fix="dataset=…, or a reader with one")
         looked_at = [self.dataset.get_examples(split) for split in ("train", "dev", "test")]
         if self._rows is None or any(now is not then for now, then in zip(looked_at, self._rows[0], strict=True)):
-            self._rows = looked_at, self.dataset.with_dev(self.config.seed)
+            self._rows = looked_at, self.dataset.with_dev(self.config.seed, kind=self.kind)
         return self._rows[1]
 
     @property

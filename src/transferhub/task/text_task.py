@@ -44,6 +44,7 @@ class TextTask(BaseTask):
         ConfigError: Neither reader nor module, wrong feeds, a feature of another rank.
     """
 
+    kind: ClassVar[str] = "classes"
     feature_name: ClassVar[str] = "pooled_output"
     feature_rank: ClassVar[int] = 2
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
@@ -71,7 +72,7 @@ class TextTask(BaseTask):
     ) -> None:
         module = _opened(module)
         if dataset is not None and not isinstance(dataset, BaseDataset):
-            dataset = self.load(dataset)
+            dataset = load(dataset, kind=self.kind)
         length_given: object = max_seq_len
         if length_given is not None and not isinstance(length_given, Integral):
             raise ConfigError(f"max_seq_len={max_seq_len!r}", expected="a whole number of tokens")
@@ -111,11 +112,6 @@ class TextTask(BaseTask):
         if isinstance(rows, Examples):
             self._columns = dict(rows.names)
         self.check_feed_list()
-
-    @classmethod
-    def load(cls, data: Any) -> BaseDataset:
-        """Rows of the task's kind from what `hub.dataset.load` takes."""
-        return load(data)
 
     @property
     def has_architecture_head(self) -> bool:

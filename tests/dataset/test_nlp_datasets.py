@@ -89,7 +89,7 @@ def test_matching_is_pointwise_or_pairwise(tmp_path):
     assert dataset.predict_examples[0] == TripleExample(0, "q", "l", "r", None)
     assert dataset.label_ids("train").tolist() == [1, 0]
     assert dataset.train_examples.take([1])[0].text_c == "n"
-    with pytest.raises(DataError, match="has 3 columns(?s:.*)text_c, label"):
+    with pytest.raises(DataError, match=r"has 3 columns(?s:.*)text_c, label"):
         TextMatchingDataset(tmp_path, is_pair_wise=True, train_file="pairs.tsv")
 
 

@@ -14,11 +14,12 @@ from conftest import read_json, reviews
 from transferhub import atomic
 from transferhub.engine.evaluation import stream
 from transferhub.engine.features import FeatureColumns, Features
+from transferhub.engine.frozen import FrozenFeatures
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.settled import describe, frozen_until, what_is_read
 from transferhub.errors import ConfigError, RunError
 from transferhub.graph import Network, Node, Source, Variable
-from transferhub.reader import ClassifyReader
+from transferhub.reader import ClassifyReader, Padding
 from transferhub.strategy import Steps
 
 LAST = "step_24/model.safetensors"
@@ -380,6 +381,17 @@ def test_which_parts_are_settled_and_until_when(frozen_task):
         network = frozen_task(trainable=trainable).build_network()
         plan = strategy.plan(network.described_parameters(), Steps(24, 8))
         assert frozen_until(network, plan) == expected, strategy
+
+
+def test_a_table_that_ids_are_looked_up_in_is_not_kept(tmp_path):
+    words, run_of = hub.layers.data("word_ids"), {}
+    for name, frozen in (("table", lambda x: x), ("recurrent", lambda x: hub.layers.gru(x, 4, trainable=False))):
+        below = hub.layers.embedding(words, [7, 4], trainable=False)
+        network = Network([hub.layers.fc(hub.layers.max_over_time(frozen(below)), 2)])
+        plan = hub.DefaultStrategy().plan(network.described_parameters(), Steps(4, 2))
+        features = FrozenFeatures(network, plan, 2, Padding({"word_ids": 6}), "cpu", None)
+        run_of[name] = [each.output for each in features._cut(0)]
+    assert run_of == {"table": [], "recurrent": ["out"]}
 
 
 def test_nothing_is_settled_where_adapters_move(frozen_task, in_tmp, home):

@@ -6,7 +6,7 @@ import torch
 
 from transferhub import cache
 from transferhub.engine.features import FeatureColumns, Features, no_room
-from transferhub.engine.settled import describe, frozen_until, what_is_read
+from transferhub.engine.settled import describe, frozen_until, is_lookup, what_is_read
 from transferhub.graph import Network, Settled
 from transferhub.log import logger
 from transferhub.reader import Columns, Padding
@@ -17,7 +17,8 @@ class FrozenFeatures:
     """The features of a run's splits.
 
     Parts of the network are settled at a step if the Plan moves nothing of them, and of all before them, up to and
-    including this step. Their values are kept if that is so for an epoch at least.
+    including this step. Their values are kept if that is so for an epoch at least. What is only looked up in a table is
+    not kept: its rows are read from memory as fast.
 
     Args:
         network: fp32, on its device.
@@ -77,7 +78,8 @@ class FrozenFeatures:
     def _cut(self, step: int) -> list[Settled]:
         if self._wanted is False:
             return []
-        return self._network.split([place for place, until in self._until.items() if step < until])
+        cut = self._network.split([place for place, until in self._until.items() if step < until])
+        return [each for each in cut if not is_lookup(self._network.parts[each.place])]
 
     def _features(self, columns: Columns, cut: Sequence[Settled]) -> Features | None:
         key = self._key(columns, cut)

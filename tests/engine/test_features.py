@@ -12,13 +12,14 @@ import transferhub as hub
 from architectures import SETTINGS, write_architecture
 from conftest import read_json, reviews
 from transferhub import atomic
-from transferhub.engine.evaluation import stream
-from transferhub.engine.features import FeatureColumns, Features
+from transferhub.engine.evaluation import stream, tensors
+from transferhub.engine.features import FeatureColumns, Features, packed_copy
 from transferhub.engine.frozen import FrozenFeatures
-from transferhub.engine.kernels import speed_up
+from transferhub.engine.kernels import PackedLinear, speed_up
 from transferhub.engine.settled import describe, frozen_until, what_is_read
 from transferhub.errors import ConfigError, RunError
 from transferhub.graph import Network, Node, Source, Variable
+from transferhub.graph.forms import forms_of
 from transferhub.reader import ClassifyReader, Padding
 from transferhub.strategy import Steps
 
@@ -95,6 +96,27 @@ def test_of_every_architecture_only_what_its_own_head_reads_is_kept(kind, frozen
     there = FeatureColumns(columns, features, torch.float32)
     for plain, read in zip(stream(network, columns, pad, 7, "cpu"), stream(network, there, pad, 7, "cpu"), strict=True):
         torch.testing.assert_close(read[2]["logits"], plain[2]["logits"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_packed_weights_compute_the_same_and_change_no_network(kind, frozen_task, tmp_path):
+    task = frozen_task(write_architecture(kind, tmp_path / kind))
+    network = speed_up(task.build_network()).eval()
+    batch = tensors(task.reader.columns("train"), np.arange(8), task.reader.pad, "cpu")
+    names = [each.name for each in network.split([0])]
+    before = [type(module) for module in network.modules()]
+    packed = packed_copy(network, names)
+    assert [type(module) for module in network.modules()] == before
+    assert any(isinstance(module, PackedLinear) for module in packed.modules())
+    assert {id(p) for p in packed.parameters()} == {id(p) for p in network.parameters()}
+    with torch.inference_mode():
+        for name in names:
+            found, wanted = (each.compute(batch, [name])[name] for each in (packed, network))
+            for form in forms_of(network.parts[0], "everything", wanted):
+                real = batch["input_mask"].bool()
+                one, other = form.keep(found), form.keep(wanted)
+                where = real if one.dim() == 3 else slice(None)
+                torch.testing.assert_close(one[where], other[where], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("hidden_units", [None, [8]])

@@ -4,6 +4,7 @@ A file holds one Variable: all tokens of all rows one after another, or one vect
 batches that depend on the rows alone, so that a refill gives the same bits, whoever asks for it.
 """
 
+import copy
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from transferhub import atomic, cache, paths
+from transferhub.engine import kernels
 from transferhub.engine.batches import ordered_batches
 from transferhub.engine.evaluation import SettledColumns, stream, tensors
 from transferhub.engine.settled import Kept
@@ -149,7 +151,8 @@ class Features:
 
     def compute(self) -> Iterator[tuple[npt.NDArray[np.int64], list[Values]]]:
         """Yield (pieces, values) batch by batch, longest rows first; values are padded."""
-        below = _Below(self._network, [each.settled.name for each in self._kept])
+        names = [each.settled.name for each in self._kept]
+        below = _Below(packed_copy(self._network, names), names)
         for rows, _, values in stream(below, self._columns, self._pad, self._batch_size, self._device):
             pieces, _ = self._columns.pieces_of(rows)
             yield (
@@ -244,6 +247,18 @@ class FeatureColumns(SettledColumns):
     def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:
         """What is kept of these rows, in the type that the network computes in."""
         return self._features.restore(rows, batch, self._dtype)
+
+
+def packed_copy(network: Network, names: Sequence[str]) -> Network:
+    """The network, with its parts below the Variables `names` ready to compute alone; it shares all weights."""
+    below = network.places_of(names)
+    parts = []
+    for place, part in enumerate(network.parts):
+        shared = {id(tensor): tensor for tensor in (*part.parameters(), *part.buffers())}
+        parts.append(kernels.pack(copy.deepcopy(part, shared)) if place in below else part)
+    made = copy.copy(network)
+    made.__dict__["_modules"] = {**network._modules, "parts": nn.ModuleList(parts)}
+    return made
 
 
 class _Below(nn.Module):

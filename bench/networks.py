@@ -197,7 +197,8 @@ def main():
     given = parser.parse_args()
     sys.path.insert(0, str(HERE.parent / "examples" / "text_classification"))
     if given.one:
-        ours(given.one, options(given.folder, given.one, 1, given.folder / "run"), 0)
+        run = given.folder.with_name(f"run-{given.folder.name}-{given.one}")
+        ours(given.one, options(given.folder, given.one, 1, run), 0)
         print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
         return
     with tempfile.TemporaryDirectory() as name:
@@ -219,7 +220,8 @@ def main():
         f"`python bench/networks.py {' '.join(sys.argv[1:])}`, {time.strftime('%Y-%m-%d')}: {torch.get_num_threads()} "
         f"thread(s), torch {torch.__version__}; {given.rounds} interleaved rounds,",
         f"a seed each; median (lowest–highest). IMDB, {given.rows} reviews to train on and half as many to score,",
-        f"at most {LENGTH} words, GloVe 6B {DIM}d, {EPOCHS['birnn']} epochs (BiRNN) and {EPOCHS['textcnn']}, batch {BATCH}; seconds per 1,000 reviews.",
+        f"at most {LENGTH} words, GloVe 6B {DIM}d, {EPOCHS['birnn']} epochs (BiRNN) and {EPOCHS['textcnn']}, batch "
+        f"{BATCH}; seconds per 1,000 reviews.",
         "",
         "| network | | training, s | evaluation, s | test acc |",
         "|-|-|-|-|-|",

@@ -29,7 +29,7 @@ class Working:
 
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
-        self.network = master if precision == "fp32" else _in_bf16(master)
+        self.network = master if precision == "fp32" else in_bf16(master)
         self._pairs = [] if self.network is master else self._moving_pairs()
 
     def train(self, moving: Collection[nn.Parameter]) -> None:
@@ -77,8 +77,8 @@ class Working:
             torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
 
 
-def _in_bf16(master: nn.Module) -> nn.Module:
-    """A copy with parameters in bf16.
+def in_bf16(master: nn.Module) -> nn.Module:
+    """A copy of a network or of a part of one, with parameters in bf16.
 
     Buffers (running statistics, angles of positions) are the master's own, in their own types: what moves there is
     kept. Normalisation with running statistics stays fp32 for their sake.

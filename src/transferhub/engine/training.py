@@ -133,8 +133,9 @@ class Training:
         self._stage: tuple[bool, ...] = ()  # which groups move; () before the first step
         self._precision = precision
         self._unseen = False
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.features = FrozenFeatures(
-            network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features
+            network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features, self._dtype
         )
         self._train: Columns = splits.train  # with features while they last
         self._meter = objective.meter()
@@ -324,8 +325,7 @@ class Training:
             names = [group.name for group, moves in zip(self.plan.groups, stage, strict=True) if not moves]
             logger.info("From step %d on more of the network moves; still frozen: %s", step + 1, names or "nothing")
         self._stage = stage
-        dtype = torch.bfloat16 if self._precision == "bf16" else torch.float32
-        self._train = self.features.of(self.splits.train, step, dtype)
+        self._train = self.features.of(self.splits.train, step, self._dtype)
         self._unseen = True
 
     def _say_without_gradient(self) -> None:

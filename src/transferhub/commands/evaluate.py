@@ -27,10 +27,9 @@ def evaluate(
     Example: hub evaluate ckpt_20261121101500/best_model test.csv
     """
     import transferhub as hub
-    from transferhub.task.applying import file_rows
 
     path, task = options.given_path(file, "FILE"), hub.load(best_model)
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
-    scores = task.evaluate(file_rows(task, path, labelled=True, columns=columns, form=form))
+    scores = task.evaluate(task.rows_of_file(path, labelled=True, columns=columns, form=form))
     print(json.dumps(scores) if as_json else "\n".join(f"{name:10} {value:.5f}" for name, value in scores.items()))

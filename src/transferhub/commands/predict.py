@@ -26,13 +26,12 @@ def predict(
     header: options.Header = None,
     quoted: options.Quoted = None,
 ) -> None:
-    """Predict each row: text, label, one probability for each label name, as csv in the rows' order.
+    """Predict each row, as csv in the rows' order: the row, what is predicted, and the probabilities behind it.
 
     Example: hub predict ckpt_20261121101500/best_model reviews-new.csv --output labelled.csv
     """
     import transferhub as hub
     from transferhub import atomic
-    from transferhub.task.applying import file_rows
 
     path = options.given_path(file, "FILE")
     if output is not None and output.is_dir():
@@ -42,13 +41,13 @@ def predict(
     task = hub.load(best_model)
     columns = {"text": text_column, "text_pair": text_pair_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
-    rows = _lines() if file == "-" else file_rows(task, path, labelled=False, columns=columns, form=form)
+    rows = _lines() if file == "-" else task.rows_of_file(path, labelled=False, columns=columns, form=form)
     predictions = task.predict(rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)
     with contextlib.nullcontext(sys.stdout) if output is None else atomic.whole_file(output) as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["text", "label", *predictions.label_names] if first is None else first)
+        writer.writerow(["text", *predictions.field_names] if first is None else first)
         for record in itertools.chain([] if first is None else [first], records):
             writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in record.values()])
             count += 1

@@ -138,7 +138,7 @@ def file_rows(
     given = {role: name for role, name in (columns or {}).items() if name is not None}
     how = {name: value for name, value in (form or {}).items() if value is not None}
     known: dict[str, Any] = {**task.column_names(path, **how), **given, **how}
-    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs)
+    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs, kind=task.kind or "classes")
 
 
 def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:

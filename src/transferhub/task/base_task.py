@@ -540,7 +540,7 @@ class BaseTask:
             return self._objective.metrics(outputs, batch)
         return [self.evaluation_losses(outputs, batch)]
 
-    def column_names(self, path: Path, **form: Any) -> dict[str, str]:
+    def column_names(self, path: Path, **form: Any) -> dict[str, Any]:
         """The columns that the training file had, as far as `path` has them too; the rest is guessed."""
         return {}
 

@@ -108,7 +108,7 @@ class TextTask(BaseTask):
         self.feature = feature
         super().__init__(dataset, feed_list, data_reader, None, None, config, metrics_choices, label_list=label_list)
         self.reader: TextReader = data_reader
-        self._columns: dict[str, str] = {}
+        self._columns: dict[str, Any] = {}
         self._pairs: bool | None = None
         rows = None if self.dataset is None else self.dataset.train_examples
         if isinstance(rows, Examples):
@@ -182,10 +182,12 @@ class TextTask(BaseTask):
             return self.dataset.train_examples[0].text_b is not None
         return self._pairs
 
-    def column_names(self, path: Path, **form: Any) -> dict[str, str]:
+    def column_names(self, path: Path, **form: Any) -> dict[str, Any]:
         """The training file's columns, as far as this file has them too."""
         header = header_of(path, **form)
-        return {what: name for what, name in self._columns.items() if name in header}
+        found = {what: name for what, name in self._columns.items() if what != "flags" and name in header}
+        flags: Any = self._columns.get("flags")
+        return {**found, "label": flags} if flags and set(flags) <= set(header) else found
 
     def check_rows(self, rows: Sequence[Any]) -> None:
         """Refuse texts where the model was trained on pairs, and pairs where it was on texts."""

@@ -1,0 +1,68 @@
+"""Every ``--task``: finetune, evaluate, predict, from files as users have them."""
+
+import csv
+import io
+import json
+
+import pytest
+from test_cli import hub
+
+from conftest import BAD, GOOD, reviews, write_csv
+
+
+def value(text):
+    return sum(word in GOOD for word in text.split()) - sum(word in BAD for word in text.split())
+
+
+def flag(name, text):
+    return str(int(name in text.split()))
+
+
+ROWS = {
+    "text-classification": lambda text, label: (text, label),
+    "text-matching": lambda text, label: (text, "the room was good", label),
+    "multi-label": lambda text, label: (text, flag("good", text), flag("bad", text)),
+    "regression": lambda text, label: (text, str(value(text))),
+}
+HEADERS = {
+    "text-classification": ("text", "label"),
+    "text-matching": ("text_a", "text_b", "label"),
+    "multi-label": ("text", "good", "bad"),
+    "regression": ("text", "score"),
+}
+FLAGS = {"multi-label": ["--label-column", "good,bad"], "regression": ["--label-column", "score"]}
+PREDICTED = {
+    "text-classification": ["text", "label", "negative", "positive"],
+    "text-matching": ["text", "text_pair", "label", "negative", "positive"],
+    "multi-label": ["text", "labels", "good", "bad"],
+    "regression": ["text", "value"],
+}
+METRIC = {"text-classification": "acc", "text-matching": "acc", "multi-label": "auc", "regression": "spearman"}
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_a_task_from_file_to_prediction(task, tiny, in_tmp, capsys):
+    rows = [ROWS[task](*row) for row in reviews(60, 1)]
+    train = write_csv(in_tmp / "train.csv", rows[:44], HEADERS[task])
+    test = write_csv(in_tmp / "test.csv", rows[44:], HEADERS[task])
+    run = ["--precision", "fp32", "--num-epoch", 2, "--batch-size", 8, "--learning-rate", "5e-3"]
+    flags = ["--module", tiny, "--train", train, "--task", task, "--checkpoint-dir", "run", *FLAGS.get(task, []), *run]
+    assert hub("finetune", *flags, "--json") == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert next(iter(result["dev"])) == METRIC[task]
+    assert hub("evaluate", result["best_model"], test, "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert METRIC[task] in scores
+    assert hub("predict", result["best_model"], test) == 0
+    table = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert table[0] == PREDICTED[task]
+    assert len(table) == 17
+
+
+def test_what_a_task_cannot_use_is_said(tiny, in_tmp, capsys):
+    train = write_csv(in_tmp / "train.csv", [ROWS["regression"](*row) for row in reviews(20, 1)], HEADERS["regression"])
+    flags = ["finetune", "--module", tiny, "--train", train]
+    assert hub(*flags, "--task", "regression", "--label-column", "score", "--loss", "focal") == 2
+    assert "--loss with --task regression" in capsys.readouterr().err
+    assert hub(*flags, "--task", "text-matching", "--label-column", "score") == 2
+    assert "are texts, not pairs" in capsys.readouterr().err

@@ -184,4 +184,5 @@ def fingerprint(examples: Sequence[InputExample]) -> str:
 
 def where(examples: Sequence[InputExample], row: int, name: str = "examples") -> str:
     """Name a row for a message: ``file:line`` where it came from a file, else ``name[row]``."""
-    return examples.where(row) if isinstance(examples, Examples) else f"{name}[{row}]"
+    named = getattr(examples, "where", None)  # Examples and Pictures; lists have none
+    return str(named(row)) if named else f"{name}[{row}]"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from transferhub import cache
-from transferhub.engine.features import FeatureColumns, Features, no_room
+from transferhub.engine.features import FeatureColumns, Features
 from transferhub.engine.settled import describe, frozen_until, what_is_read
 from transferhub.graph import Network, Settled
 from transferhub.log import logger
@@ -45,9 +45,9 @@ class FrozenFeatures:
         features = [self._features(columns, cut) for columns in splits if columns is not None]
         found = [each for each in features if each is not None]
         size = sum(each.bytes for each in found if not each.folder.exists())
-        why = no_room(size) if found else "what reads them needs more than can be kept"
+        why = cache.no_room(size) if found else "what reads them needs more than can be kept"
         if sum(each.bytes for each in found) > cache.cap():
-            why = no_room(sum(each.bytes for each in found))
+            why = cache.no_room(sum(each.bytes for each in found))
         if why:
             logger.info("The frozen part of the network is computed in each epoch: %s", why)
         return why is None

@@ -2,7 +2,17 @@
 
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Columns, Padding
+from transferhub.reader.image_columns import ImageColumns
+from transferhub.reader.image_reader import ImageClassificationReader
 from transferhub.reader.text_reader import TextReader
 from transferhub.reader.word_reader import LACClassifyReader
 
-__all__ = ["ClassifyReader", "Columns", "LACClassifyReader", "Padding", "TextReader"]
+__all__ = [
+    "ClassifyReader",
+    "Columns",
+    "ImageClassificationReader",
+    "ImageColumns",
+    "LACClassifyReader",
+    "Padding",
+    "TextReader",
+]

@@ -79,8 +79,11 @@ class Preprocess:
             interpolation if interpolation in WAYS else "bicubic",
         )
 
-    def whole(self, source: Picture) -> Pixels:
-        """The whole picture at the size from which crops are cut: uint8 ``[h, w, 3]``.
+    def whole(self, source: Picture | Image.Image) -> Pixels:
+        """The whole picture, of a file or an RGB one of Pillow's, at the size from which crops are cut.
+
+        Returns:
+            uint8 ``[h, w, 3]``.
 
         Raises:
             DataError: As `decode`.
@@ -137,7 +140,7 @@ class Preprocess:
             target[1] if ratios[1] == max(ratios) else max(1, int(size[1] * ratios[0])),
         )
 
-    def _resized(self, source: Picture) -> Image.Image:
+    def _resized(self, source: Picture | Image.Image) -> Image.Image:
         picture = decode(source, self._least) if not isinstance(source, Image.Image) else source
         size = self._resized_to(picture.size)
         kept = self.size_of_whole(picture.size)

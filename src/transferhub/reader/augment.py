@@ -64,6 +64,8 @@ class Augment:
         return np.asarray(picture)
 
     def _coloured(self, picture: Image.Image, draw: Draw) -> Image.Image:
+        if not (self.brightness or self.contrast or self.saturation):
+            return picture
         from torchvision.transforms.v2 import functional
 
         ways = (

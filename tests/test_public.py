@@ -12,6 +12,7 @@ NAMES = [
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
     "HubError",
+    "ImageClassifierTask",
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",

@@ -25,6 +25,7 @@ _WHERE = {
     "ULMFiTStrategy": "strategy",
     "BaseTask": "task.base_task",
     "HubError": "errors",
+    "ImageClassifierTask": "task.image_classifier",
     "Module": "module",
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
@@ -56,6 +57,7 @@ __all__ = [
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
     "HubError",
+    "ImageClassifierTask",
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
     from transferhub.strategy import ULMFiTStrategy as ULMFiTStrategy
     from transferhub.task.base_task import BaseTask as BaseTask
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
+    from transferhub.task.image_classifier import ImageClassifierTask as ImageClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
     from transferhub.task.regression import RegressionTask as RegressionTask

@@ -19,8 +19,9 @@ from transferhub import atomic, paths
 from transferhub.errors import ConfigError
 from transferhub.log import logger
 
-KINDS = ("rows", "columns", "archives", "vectors", "features")
+KINDS = ("rows", "columns", "archives", "vectors", "features", "pictures")
 DAY = 86400
+SPARE = 64 << 20  # bytes of the disk that are left free
 _used: set[Path] = set()
 
 
@@ -60,6 +61,17 @@ def cap() -> int:
     if not gigabytes >= 0:
         raise ConfigError(f"TRANSFERHUB_CACHE_GB={given}", expected="a number of gigabytes, say 20")
     return int(min(gigabytes, 1e6) * 1e9)
+
+
+def no_room(size: int) -> str | None:
+    """Why so many bytes cannot be kept; None: they can."""
+    if size > cap():
+        return f"{size / 1e9:.3f} GB are more than the cache may hold (TRANSFERHUB_CACHE_GB)"
+    place = paths.cache()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    return f"{size / 1e9:.3f} GB, but {place} has {free / 1e9:.3f} GB free" if size + SPARE > free else None
 
 
 @dataclasses.dataclass(frozen=True)

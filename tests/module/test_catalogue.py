@@ -42,9 +42,9 @@ def test_every_card_of_the_catalogue_is_complete_and_names_are_unique():
     assert len(sources) == len(set(sources))
     for card in cards.values():
         assert card.family in FAMILIES
-        assert re.fullmatch(r"hf:[\w.-]+/[\w.-]+|package:\w+:\w+|own", card.source)
+        assert re.fullmatch(r"hf:[\w.-]+/[\w.-]+|timm:[\w.]+|package:\w+:\w+|own", card.source)
         assert card.bytes == 0 or card.bytes > 1_000_000
-        assert card.language in ("en", "zh", "multilingual")
+        assert card.language in ("en", "zh", "multilingual", "images")
         assert all((card.licence, card.summary, card.revision))
         assert card.weights in ("", "pytorch_model.bin")
         assert (
@@ -91,3 +91,39 @@ def test_a_module_without_a_public_copy_says_how_to_bring_ones_own(lines):
     store.install("ernie_tiny", origin="minilm")
     assert store.locate("ernie_tiny").stands_for == "minilm"
     assert store.locate("ernie-tiny").stands_for == "minilm"
+
+
+# The image networks that PaddleHub's documents name, and what it calls others that timm has.
+IMAGES = [
+    *(f"resnet_v2_{layers}_imagenet" for layers in (18, 34, 50, 101, 152)),
+    *("mobilenet_v2_imagenet", "nasnet_imagenet", "pnasnet_imagenet", "vgg16_imagenet", "inception_v4_imagenet"),
+    *(f"xception{layers}_imagenet" for layers in (41, 65, 71)),
+    *(f"efficientnetb{number}_imagenet" for number in range(8)),
+    *("resnext50_32x4d_imagenet", "se_resnext50_32x4d_imagenet", "densenet121_imagenet", "dpn107_imagenet"),
+    *("resnet18", "resnet50", "resnet50_vd_imagenet", "darknet53_imagenet", "hrnet48_imagenet"),
+]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_image_network_of_the_documents_is_known(name):
+    card = catalogue.find(name)
+    assert card.family == "image"
+    assert set(card.image) == {"network", "size", "crop", "interpolation", "mean", "std"}
+
+
+def test_cards_of_image_networks_say_what_timm_says():
+    import timm
+
+    for card in catalogue.cards().values():
+        if not card.image:
+            continue
+        if card.source == "own":
+            assert timm.is_model(card.image["network"])
+            continue
+        said = timm.models.get_pretrained_cfg(card.source.removeprefix("timm:"))
+        assert said.hf_hub_id, card.name
+        assert said.architecture == card.image["network"]
+        assert (said.input_size[1], said.crop_pct) == (card.image["size"], card.image["crop"])
+        assert said.interpolation == card.image["interpolation"]
+        assert (list(said.mean), list(said.std)) == (card.image["mean"], card.image["std"])
+        assert (said.license or "unknown") == card.licence

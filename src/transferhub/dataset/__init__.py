@@ -2,27 +2,39 @@
 
 from typing import Any
 
+from transferhub.dataset.base_cv_dataset import BaseCVDataset, ImageClassificationDataset
 from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.base_nlp_dataset import BaseNLPDataset
 from transferhub.dataset.builtin_sets import CLASSES
 from transferhub.dataset.demo_reviews import DemoReviews
 from transferhub.dataset.examples import Examples, InputExample, TripleExample
 from transferhub.dataset.files import load
+from transferhub.dataset.picture_folders import load_images
+from transferhub.dataset.picture_sets import DogCat, DogCatDataset, Flowers, Food101, Indoor67, StanfordDogs
 from transferhub.dataset.reading import ReadingExample
 from transferhub.errors import did_you_mean
 
 HubDataset = BaseDataset  # PaddleHub's old alias
 
 __all__ = [
+    "BaseCVDataset",
     "BaseDataset",
     "BaseNLPDataset",
     "DemoReviews",
+    "DogCat",
+    "DogCatDataset",
     "Examples",
+    "Flowers",
+    "Food101",
     "HubDataset",
+    "ImageClassificationDataset",
+    "Indoor67",
     "InputExample",
     "ReadingExample",
+    "StanfordDogs",
     "TripleExample",
     "load",
+    "load_images",
 ]
 
 

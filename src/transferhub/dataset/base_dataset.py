@@ -216,4 +216,5 @@ def _whole_passages(
 
 
 def _take(examples: Sequence[InputExample], rows: npt.NDArray[np.int64]) -> Sequence[InputExample]:
-    return examples.take(rows) if isinstance(examples, Examples) else [examples[row] for row in rows.tolist()]
+    take = getattr(examples, "take", None)  # Examples and Pictures; lists have none
+    return take(rows) if take else [examples[row] for row in rows.tolist()]

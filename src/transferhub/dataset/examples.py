@@ -239,6 +239,7 @@ def fingerprint(examples: Sequence[InputExample]) -> str:
 
 def where(examples: Sequence[InputExample], row: int, name: str = "examples") -> str:
     """Name a row for a message: ``file:line`` where it came from a file, its own ``place``, else ``name[row]``."""
-    if isinstance(examples, Examples):
-        return examples.where(row)
+    named = getattr(examples, "where", None)  # Examples and Pictures; lists have none
+    if named is not None:
+        return str(named(row))
     return getattr(examples[row], "place", "") or f"{name}[{row}]"

@@ -48,6 +48,8 @@ def stream(
             rows = waiting.pop()
             try:
                 batch = tensors(columns, rows, pad, device)
+                if waiting:
+                    columns.ahead(waiting[-1])
                 with torch.inference_mode():
                     outputs = network(batch)
             except (RuntimeError, MemoryError) as error:

@@ -31,7 +31,6 @@ from transferhub.reader import Columns, Padding
 
 BATCH = 32
 SAMPLE = 4  # rows that are compared with what the network computes
-SPARE = 64 << 20  # bytes of the disk that are left free
 Values = npt.NDArray[np.float32]
 # Folders of which this process has compared every byte → sizes and times of their files then.
 _compared: dict[Path, list[tuple[str, int, int]]] = {}
@@ -98,7 +97,7 @@ class Features:
         if not compared and folder.exists() and (fault := atomic.damage(folder)) is not None:
             logger.warning("Features in the cache are damaged (%s): they are computed again", fault)
             shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists() and (why := no_room(self.bytes)):
+        if not folder.exists() and (why := cache.no_room(self.bytes)):
             logger.warning("Features of %d rows are not kept: %s", len(self._columns), why)
             return False
         known = folder.exists()
@@ -232,17 +231,6 @@ class Features:
                 file.close()
 
 
-def no_room(size: int) -> str | None:
-    """Why so many bytes cannot be kept; None: they can."""
-    if size > cache.cap():
-        return f"{size / 1e9:.3f} GB are more than the cache may hold (TRANSFERHUB_CACHE_GB)"
-    place = paths.cache()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    return f"{size / 1e9:.3f} GB, but {place} has {free / 1e9:.3f} GB free" if size + SPARE > free else None
-
-
 class FeatureColumns(SettledColumns):
     """A split's columns with its features."""
 
@@ -256,11 +244,15 @@ class FeatureColumns(SettledColumns):
             columns.by_piece,
             columns.examples,
         )
+        self._columns = columns
         self._features, self._dtype = features, dtype
 
     def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:
-        """What is kept of these rows, in the type that the network computes in."""
-        return self._features.restore(rows, batch, self._dtype)
+        """What is kept of these rows, in the network's type; if it is lost, what it is computed of."""
+        found = self._features.restore(rows, batch, self._dtype)
+        if found or self.ragged:
+            return found
+        return {name: torch.from_numpy(values) for name, values in self._columns.batch(rows, Padding({})).items()}
 
 
 def packed_copy(network: Network, names: Sequence[str], bf16: bool = False) -> Network:

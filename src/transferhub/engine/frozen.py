@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from transferhub import cache
-from transferhub.engine.features import FeatureColumns, Features, no_room
+from transferhub.engine.features import FeatureColumns, Features
 from transferhub.engine.settled import describe, frozen_until, is_lookup, what_is_read
 from transferhub.graph import Network, Settled
 from transferhub.log import logger
@@ -58,13 +58,16 @@ class FrozenFeatures:
         if not cut:
             return False
         kinds = [self._dtype, *[torch.float32] * (len(splits) - 1)]
-        pairs = zip(splits, kinds, strict=True)
-        features = [self._features(columns, cut, dtype) for columns, dtype in pairs if columns is not None]
+        features = [
+            self._features(columns, cut, dtype)
+            for columns, dtype in zip(splits, kinds, strict=True)
+            if columns is not None and not columns.varies
+        ]
         found = [each for each in features if each is not None]
         size = sum(each.bytes for each in found if not each.folder.exists())
-        why = no_room(size) if found else "what reads them needs more than can be kept"
+        why = cache.no_room(size) if found else "what reads them needs more than can be kept"
         if sum(each.bytes for each in found) > cache.cap():
-            why = no_room(sum(each.bytes for each in found))
+            why = cache.no_room(sum(each.bytes for each in found))
         if why:
             logger.info("The frozen part of the network is computed in each epoch: %s", why)
         return why is None
@@ -82,7 +85,7 @@ class FrozenFeatures:
             step: From 0.
             dtype: Of the network that reads them.
         """
-        cut = self._cut(step)
+        cut = [] if columns.varies else self._cut(step)
         features = self._features(columns, cut, dtype) if cut else None
         if features is None:
             return columns

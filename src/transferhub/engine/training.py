@@ -138,6 +138,7 @@ class Training:
             network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features, self._dtype
         )
         self._train: Columns = splits.train  # with features while they last
+        self._drawn: tuple[int, Columns] = (-1, splits.train)  # as the epoch sees them, where that is left to chance
         self._meter = objective.meter()
         self._batches: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
         self._saved_at = time.monotonic()
@@ -379,9 +380,11 @@ class Training:
         seed, total = self.config.seed, 0.0
         torch.manual_seed(derive(seed, "step", step))
         kernels.masks.reseed(seed, "dropout", step)
-        seen = []
+        seen, train = [], self._train_at(step)
         for number, part in enumerate(parts):
-            batch = tensors(self._train, part, self.splits.pad, self.device)
+            batch = tensors(train, part, self.splits.pad, self.device)
+            if number == len(parts) - 1 and (step + 1) % self.steps_in_epoch:
+                train.ahead(self._rows_of(step + 1))
             outputs = self._working.network(batch)
             losses = self.objective.losses(outputs, batch)
             loss = float(losses.detach().sum())
@@ -428,6 +431,14 @@ class Training:
         progress.window_examples = progress.window_steps = 0
         self._meter = self.objective.meter()
         self.events.fire("log_interval", [state])
+
+    def _train_at(self, step: int) -> Columns:
+        if not self._train.varies:
+            return self._train
+        epoch = step // self.steps_in_epoch
+        if self._drawn[0] != epoch:
+            self._drawn = epoch, self._train.at_epoch(epoch, self.config.seed)
+        return self._drawn[1]
 
     def _rows_of(self, step: int) -> npt.NDArray[np.int64]:
         epoch, place = divmod(step, self.steps_in_epoch)

@@ -2,8 +2,12 @@
 
 import functools
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
+from typing import Any
+
+HUBS = ("hf:", "timm:")  # what names of others' hubs begin with
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,8 @@ class Card:
     Args:
         name: As users write it.
         family: Which code opens it.
-        source: ``hf:OWNER/NAME``, ``package:DISTRIBUTION:FOLDER``, or ``own``: known, but nowhere to be fetched.
+        source: ``hf:OWNER/NAME``, ``timm:NAME``, ``package:DISTRIBUTION:FOLDER``, or ``own``: known, but
+            nowhere to be fetched.
         revision: Commit or version of the source.
         licence: Of the weights.
         bytes: Size of the weights file; 0 is unknown.
@@ -21,6 +26,8 @@ class Card:
         summary: One line.
         aliases: Other names, PaddleHub's among them.
         weights: The pickle to convert, by name, where the source has no safetensors.
+        image: Of image networks: ``network`` (timm's name of the architecture), ``size`` (pixels of a side), ``crop``,
+            ``interpolation``, ``mean`` and ``std``, with which it was pretrained.
     """
 
     name: str
@@ -33,6 +40,7 @@ class Card:
     summary: str
     aliases: tuple[str, ...] = ()
     weights: str = ""
+    image: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> str:
@@ -42,7 +50,7 @@ class Card:
 
 def canonical(name: str) -> str:
     """Names of ours are told apart without case, and dashes are underscores, as in PaddleHub; a hub's are exact."""
-    return name if name.startswith("hf:") else name.lower().replace("-", "_")
+    return name if name.startswith(HUBS) else name.lower().replace("-", "_")
 
 
 @functools.cache

@@ -97,10 +97,11 @@ def check(folder: Path, chosen: Collection[str]) -> None:
         ModuleError: It names the file and says what is wrong with it.
     """
     config = json_object(folder / CONFIG)
-    if not isinstance(config.get("model_type"), str):
+    if not isinstance(config.get("model_type", config.get("architecture")), str):
         raise ModuleError(
             f"{folder / CONFIG} names no model_type",
-            expected='"model_type": "bert" or another architecture of transformers',
+            expected='"model_type": "bert" or another architecture of transformers; "architecture": "resnet50" or '
+            "another of timm",
         )
     shards = {name for name in chosen if name.endswith(".safetensors")}
     if INDEX in chosen:
@@ -113,7 +114,7 @@ def check(folder: Path, chosen: Collection[str]) -> None:
             )
     for name in sorted(shards):
         _check_weights(folder / name)
-    if config["model_type"] in (WORD_VECTORS, ELMO) and "vocab.txt" not in chosen:
+    if config.get("model_type") in (WORD_VECTORS, ELMO) and "vocab.txt" not in chosen:
         raise ModuleError(f"{folder} has no vocab.txt", expected="a word a line", fix="bring the folder here again")
     if VECTORS in chosen:
         from transferhub.text import vector_store
@@ -132,6 +133,15 @@ def model_type(folder: Path) -> str:
         return str(json_object(folder / CONFIG).get("model_type", ""))
     except ModuleError:
         return ""
+
+
+def architecture(folder: Path) -> str:
+    """What timm calls the network of a folder; empty where its configuration is none of timm's."""
+    try:
+        config = json_object(folder / CONFIG)
+    except ModuleError:
+        return ""
+    return "" if "model_type" in config else str(config.get("architecture", ""))
 
 
 def json_object(path: Path) -> dict[str, object]:

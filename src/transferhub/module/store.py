@@ -15,11 +15,11 @@ from pathlib import Path
 from transferhub import atomic, paths
 from transferhub.errors import HubError, ModuleError, did_you_mean
 from transferhub.log import logger
-from transferhub.module import archives, catalogue, fetch, files, pickles, sources
-from transferhub.module.catalogue import Card, canonical
+from transferhub.module import archives, catalogue, fetch, files, pickles, sources, timm_files
+from transferhub.module.catalogue import HUBS, Card, canonical
 from transferhub.module.files import RECORD
 
-NAME = re.compile(r"(hf:\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
+NAME = re.compile(r"(hf:\w[\w.-]*/|timm:)?\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _working() -> str:
 
 
 def locate(name: str, *, weights: bool = True) -> Installed:
-    """Find a module by catalogue name, folder, archive or ``hf:OWNER/NAME``, installing it where need be.
+    """Find a module by catalogue name, folder, archive, ``hf:OWNER/NAME`` or ``timm:NAME``; install it where need be.
 
     Args:
         name: What to look for.
@@ -74,6 +74,8 @@ def locate(name: str, *, weights: bool = True) -> Installed:
             its files are damaged, or weights are pickles.
     """
     here = _here(name, weights=weights)
+    if here is None and not weights and (skeleton := timm_files.skeleton(name)):
+        return Installed(name, skeleton, name, "", "image")
     return here if here else install(name)
 
 
@@ -232,7 +234,7 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
     card = catalogue.find(name)
     if origin is not None:
         address, stands_for, known = _origin(name, origin)
-    elif card is not None or name.startswith("hf:"):
+    elif card is not None or name.startswith(HUBS):
         address, stands_for, known = card.source if card else name, "", card
     elif (there := find(name)) is not None and (wrong := damage(there)):
         raise damaged(name, wrong)
@@ -269,9 +271,9 @@ def _bring(name: str, target: Path, version: str | None, origin: str | None, all
 def _origin(name: str, origin: str) -> tuple[str, str, Card | None]:
     """What ``--from`` names: its address, what a module from there is called, and the card of that."""
     own, card, path = catalogue.find(name), catalogue.find(origin), _path(origin)
-    if origin.startswith("hf:") and (here := find(origin)) and not damage(here):
+    if origin.startswith(HUBS) and (here := find(origin)) and not damage(here):
         return str(here.folder), "" if origin == name else origin, None
-    if origin.startswith("hf:"):
+    if origin.startswith(HUBS):
         return (origin, "", own) if own and own.source == origin else (origin, origin, None)
     if path and path.exists():
         called = _stem((sources.vector_file(path, name) or path).resolve())
@@ -321,7 +323,7 @@ def _unknown(name: str) -> ModuleError:
     names = [*catalogue.cards(), *(module.name for module in installed())]
     return ModuleError(
         f"there is no module called {name!r}",
-        expected="a name of `hub list --all`, a folder with config.json and weights, or hf:OWNER/NAME",
+        expected="a name of `hub list --all`, a folder with config.json and weights, hf:OWNER/NAME or timm:NAME",
         fix=f"{did_you_mean(name, names)}modules that work now: {_working()}",
     )
 
@@ -345,6 +347,8 @@ def _family(folder: Path, known: Card | None = None, own: Card | None = None) ->
         return own.family if own and own.family == "matching" else "word_vectors"
     if kind == files.ELMO:
         return "elmo"
+    if files.architecture(folder):
+        return "image"
     return known.family if known else "transformer"
 
 
@@ -352,7 +356,9 @@ def _place(name: str) -> Path:
     card = catalogue.find(name)
     name = card.name if card else name
     if not NAME.fullmatch(name):
-        raise ModuleError(f"{name!r} cannot be a module's name", expected="letters, digits, . _ - or hf:OWNER/NAME")
+        raise ModuleError(
+            f"{name!r} cannot be a module's name", expected="letters, digits, . _ -, hf:OWNER/NAME or timm:NAME"
+        )
     return paths.modules() / canonical(name).replace("/", "--").replace(":", "--")
 
 

@@ -2,6 +2,8 @@
 
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Columns, Padding
+from transferhub.reader.image_columns import ImageColumns
+from transferhub.reader.image_reader import ImageClassificationReader
 from transferhub.reader.label_readers import MultiLabelClassifyReader, RegressionReader
 from transferhub.reader.reader import Reader
 from transferhub.reader.tensor_reader import TensorReader
@@ -11,6 +13,8 @@ from transferhub.reader.word_reader import LACClassifyReader
 __all__ = [
     "ClassifyReader",
     "Columns",
+    "ImageClassificationReader",
+    "ImageColumns",
     "LACClassifyReader",
     "MultiLabelClassifyReader",
     "Padding",

@@ -87,6 +87,18 @@ class Columns:
         return len(self.lengths)
 
     @property
+    def varies(self) -> bool:
+        """Whether rows are others in each epoch: where chance decides what is read of them."""
+        return False
+
+    def at_epoch(self, epoch: int, seed: int) -> "Columns":
+        """The same rows as this epoch of training sees them; `seed` is the run's."""
+        return self
+
+    def ahead(self, rows: npt.ArrayLike) -> None:
+        """Begin to prepare the batch that is asked for next, where that takes time."""
+
+    @property
     def has_labels(self) -> bool:
         """Whether there is something to compare predictions with."""
         return self.labels is not None or "labels" in self.ragged or bool(self.by_piece)

@@ -78,6 +78,7 @@ class Report:
         tables: Other figures of dev and test.
         mistakes: The worst first.
         mistakes_split: Which split they are from.
+        pictures: A title and a PNG in base64 each.
         settings: What determined the run.
     """
 
@@ -92,6 +93,7 @@ class Report:
     tables: Sequence[Table] = ()
     mistakes: Sequence[Mistake] = ()
     mistakes_split: str = "dev"
+    pictures: Sequence[tuple[str, str]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

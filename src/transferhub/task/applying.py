@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transferhub.dataset import BaseDataset, Examples, InputExample
+from transferhub.dataset import Examples, InputExample
 from transferhub.dataset.files import read_examples
 from transferhub.dataset.folders import ENDINGS
 from transferhub.engine.evaluation import Collected, evaluate, stream
@@ -45,10 +45,8 @@ def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[st
             expected="a file with labels, or a list of InputExample",
             fix="hub.dataset.load(…).train_examples are the rows of a DataFrame or a data set",
         )
-    dataset = BaseDataset(label_list=task.label_list)
-    dataset.test_examples = rows
     task.check_rows(rows)
-    columns = task.reader.columns("test", dataset, keep=False)
+    columns = task.reader.columns("test", task.dataset_of(rows), keep=False)
     state = _evaluated(task, task.best_network(), columns, "test")
     return {**state.run_scores, "loss": state.run_loss}
 

@@ -214,6 +214,10 @@ class BaseTask:
         """What the page shows of a split beside its scores."""
         return Shown()
 
+    def pictures(self) -> list[tuple[str, bytes]]:
+        """Pictures for the page, a title and a PNG each: of what the network sees of the training rows."""
+        return []
+
     def check_objective(self) -> None:
         """Refuse a loss or metrics that cannot be computed, before a run has a folder."""
         if not self._overrides("losses"):
@@ -259,6 +263,12 @@ class BaseTask:
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
         """The rows of a file to predict or, `labelled`, to evaluate; `how` are options of the task's kind of files."""
         return applying.file_rows(self, path, labelled=labelled, **how)
+
+    def dataset_of(self, rows: Sequence[Any]) -> BaseDataset:
+        """A data set whose test rows these are, with the task's labels."""
+        made = BaseDataset(label_list=self.label_list)
+        made.test_examples = rows
+        return made
 
     def check_rows(self, rows: Sequence[Any]) -> None:
         """Refuse rows to predict or evaluate of another kind than the training rows."""

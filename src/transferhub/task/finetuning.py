@@ -128,7 +128,9 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
 
 
 def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dict[str, TokenCount]:
-    """Of each split, with the batches that it is cut into: for training those of the first epoch."""
+    """Of each split of texts, with the batches that it is cut into: for training those of the first epoch."""
+    if not splits.train.ragged:
+        return {}
     size, longest = task.config.batch_size, task.reader.max_seq_len
     train = splits.train
     counts = {"train": count(train, epoch_batches(train.lengths, size, task.config.seed, 0), longest)}

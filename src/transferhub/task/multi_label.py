@@ -21,7 +21,7 @@ from transferhub.module import Module
 from transferhub.reader import Columns, Reader, TextReader
 from transferhub.reader.label_readers import MultiLabelClassifyReader
 from transferhub.report.html import Mistake, Table
-from transferhub.task.classifier import known_labels
+from transferhub.task.class_task import known_labels
 from transferhub.task.predictions import Predictions, probability_names
 from transferhub.task.regression import known_names
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly

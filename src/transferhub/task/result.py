@@ -1,5 +1,6 @@
 """The result of a run, and its page."""
 
+import base64
 import dataclasses
 import datetime
 import resource
@@ -99,6 +100,7 @@ def write_page(
         tables=[table for split in shown for table in split.tables],
         mistakes=shown[0].mistakes if shown else [],
         mistakes_split=scored[0].name if scored else "",
+        pictures=[(title, base64.b64encode(png).decode()) for title, png in task.pictures()],
         settings={name: value for name, value in settings.items() if name != "modules"},
     )
     write_report(Path(result.report), report)

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save_file
+from torch import nn
 
 from transferhub import atomic
 from transferhub import reader as readers
 from transferhub.engine import checkpoint
-from transferhub.errors import RunError
+from transferhub.errors import ModuleError, RunError
 from transferhub.graph import Network
 from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHead
+from transferhub.module.image import ImageModule, ImageNetwork, ImageSource, load_saved, save_for_timm
 from transferhub.module.transformer import Encoder, quietly
 from transferhub.task import saved_network
 from transferhub.task.saved_network import Classes, write_network
@@ -29,6 +31,7 @@ TASKS = {
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
+    "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"
@@ -46,7 +49,7 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
             with head.joined(encoder) as model:
                 whole = {name: value for name, value in model.state_dict().items() if name in head.names}
                 model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
-        else:
+        elif not _saved_for_timm(task, network, folder):
             write_network(task.saved_variables(), folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
     task.reader.save(folder)
@@ -70,6 +73,10 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     network = Network(task.outputs)
     if (folder / NETWORK).is_file():
         checkpoint.load_values(folder / NETWORK, network)
+        return network
+    pictures = _of_pictures(network)
+    if pictures is not None:
+        load_saved(folder, *pictures)
         return network
     parts = _architecture(network)
     if parts is None:
@@ -116,7 +123,8 @@ def load(best_model: str | Path, classes: Classes | None = None) -> "BaseTask":
     if (folder / saved_network.NAME).is_file():
         network = saved_network.read_network(folder, classes)
     else:
-        _, outputs, _ = Module(directory=folder, pretrained=False).context(max_seq_len=description["max_seq_len"])
+        module = Module(directory=folder, pretrained=False)
+        _, outputs, _ = module.context(max_seq_len=description["max_seq_len"])
         network = [outputs[kind.feature_name]]
     task: BaseTask = kind.from_description(description, network, reader.reopened(folder, description))
     task.use_saved(folder)
@@ -165,9 +173,34 @@ def _architecture(network: Network) -> tuple[Encoder, ArchitectureHead] | None:
     return (encoders[0], heads[0]) if heads else None
 
 
+def _of_pictures(network: Network) -> tuple[ImageModule, ImageNetwork, nn.Linear] | None:
+    """Module, network and classifier, where these are an image network of timm's and one linear layer on it."""
+    if len(network.parts) != 2:
+        return None
+    (backbone, head), source = network.parts, network.sources[0]
+    linear = [layer for layer in head.modules() if isinstance(layer, nn.Linear)]
+    if not isinstance(source, ImageSource) or not isinstance(backbone, ImageNetwork) or len(linear) != 1:
+        return None
+    return source.module, backbone, linear[0]
+
+
+def _saved_for_timm(task: "BaseTask", network: Network, folder: Path) -> bool:
+    pictures = _of_pictures(network)
+    if pictures is None:
+        return False
+    module, backbone, head = pictures
+    try:
+        save_for_timm(folder, module, backbone, head.weight, head.bias, task.label_list)
+    except ModuleError:  # its classifier is more than a linear layer: saved as a network of one's own
+        return False
+    return True
+
+
 def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
     description = task.description()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
+    length = description["max_seq_len"]
+    example = '"a text", "another"' if length > 1 else '"picture.jpg"'
     labels, tag = ", ".join(description["labels"]), task.pipeline_tag
     return f"""---
 library_name: transferhub
@@ -181,7 +214,7 @@ Fine-tuned with TransferHub {__version__}.
 |-|-|
 | pretrained network | {task.module_name} |
 | labels | {labels or "none"} |
-| longest text | {description["max_seq_len"]} tokens |
+| longest text | {f"{length} tokens" if length > 1 else "no texts"} |
 | strategy | `{task.config.strategy}` |
 | epochs, batch size, seed | {task.config.num_epoch}, {task.config.batch_size}, {task.config.seed} |
 | scores on dev (fp32) | {figures} |
@@ -189,7 +222,7 @@ Fine-tuned with TransferHub {__version__}.
 ```python
 import transferhub as hub
 
-hub.load("path/to/this/folder").predict(["a text", "another"]).labels
+hub.load("path/to/this/folder").predict({'["a text", "another"]' if length > 1 else '["picture.jpg"]'}).labels
 ```
 
 Weights are fp32 in safetensors; nothing here is code or pickle.

@@ -1,0 +1,122 @@
+"""What can be wrong with pictures that are all there: errors where nothing can be learnt, else warnings with names."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transferhub.dataset.pictures import paths_of, stamps
+from transferhub.errors import DataError
+from transferhub.log import logger
+
+if TYPE_CHECKING:
+    from transferhub.dataset.base_cv_dataset import PictureDataset
+
+MOST = 200_000  # pictures of a data set that are looked at one by one when it is opened
+SHOWN = 3
+SPLITS = ("train", "dev", "test")
+
+
+def check(dataset: "PictureDataset") -> None:
+    """Look at the rows of a data set that was just read; no picture is decoded.
+
+    Empty files, labels without a training picture, and the same picture in two splits are warned of. Files are
+    compared by their size first, and by their bytes only where sizes are equal.
+
+    Raises:
+        DataError: One label only: there is nothing to tell apart.
+    """
+    if len(dataset.train_examples):
+        names = dataset.label_list
+        if len(names) < 2:
+            raise DataError(
+                f"{dataset.name}: every picture has the label {names[0]!r}",
+                expected="at least two labels to tell apart",
+                fix="a folder a label: train/LABEL/*.jpg",
+            )
+        counts = np.bincount(dataset.label_ids("train"), minlength=len(names))
+        if len(without := np.flatnonzero(counts == 0)):
+            logger.warning(
+                "%s: %d of %d labels have no training picture: %s",
+                dataset.name,
+                len(without),
+                len(names),
+                _some([names[label] for label in without]),
+            )
+    paths = {split: paths_of(dataset.get_examples(split)) for split in SPLITS}
+    total = sum(map(len, paths.values()))
+    if total > MOST:
+        logger.info("%s: %d pictures: empty and repeated ones are not looked for", dataset.name, total)
+        return
+    sizes = {split: np.array([size for size, _ in stamps(found)], np.int64) for split, found in paths.items()}
+    for split, found in paths.items():
+        if len(empty := np.flatnonzero(sizes[split] == 0)):
+            logger.warning(
+                "%s: %d of %d pictures of %s are empty files: %s; broken='skip' leaves them out",
+                dataset.name,
+                len(empty),
+                len(found),
+                split,
+                _some([found[row] for row in empty]),
+            )
+    for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
+        if same := _same(paths[one], sizes[one], paths[other], sizes[other]):
+            logger.warning(
+                "%s: %d pictures of %s are in %s too, so the scores there say too much: %s",
+                dataset.name,
+                len(same),
+                other,
+                one,
+                _some([f"{b} = {a}" for a, b in same]),
+            )
+
+
+def _same(
+    first: Sequence[str], sizes: npt.NDArray[np.int64], second: Sequence[str], others: npt.NDArray[np.int64]
+) -> list[tuple[str, str]]:
+    """Pairs of one file in each split with the same bytes; each file of the second once."""
+    alike = np.intersect1d(sizes[sizes > 0], others)
+    known: dict[bytes, str] = {}
+    for row in np.flatnonzero(np.isin(sizes, alike)).tolist():
+        known.setdefault(_digest(first[row]), first[row])
+    pairs = [(known.get(_digest(second[row])), second[row]) for row in np.flatnonzero(np.isin(others, alike)).tolist()]
+    return [(one, other) for one, other in pairs if one is not None]
+
+
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def broken(examples: Sequence[Any]) -> dict[int, str]:
+    """Row → what is wrong with its picture, for those that cannot be decoded; every picture is."""
+    from transferhub.image import decode
+
+    def fault(path: str) -> str | None:
+        try:
+            decode(path, (64, 64))
+        except DataError as error:
+            return error.what
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return {row: said for row, said in enumerate(pool.map(fault, paths_of(examples))) if said is not None}
+
+
+def say_broken(split: str, found: Mapping[int, str], rows: int) -> None:
+    """Name the pictures of a split that are left out."""
+    logger.warning(
+        "%d of %d pictures of %s cannot be read and are left out: %s",
+        len(found),
+        rows,
+        split,
+        _some(list(found.values())),
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,0 +1,136 @@
+"""One picture of any kind → RGB, uint8, the way up that it was meant; every fault names the file."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from transferhub.errors import DataError
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+KINDS = "JPEG, PNG, GIF, WebP, TIFF, BMP"
+WHITE = (255, 255, 255)  # what shows through transparent places
+
+Pixels = npt.NDArray[np.uint8]
+Picture = str | bytes | os.PathLike[str]
+
+
+def decode(source: Picture, least: tuple[int, int] | None = None) -> Image.Image:
+    """Read a picture as RGB.
+
+    16-bit and float grey are brought to 8 bits, CMYK, palettes and grey to RGB, transparent places are white, turned
+    photographs (EXIF) stand upright; of several frames or pages the first is taken.
+
+    Args:
+        source: A path; or the bytes of a file.
+        least: ``(width, height)`` that will do: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, not below this.
+
+    Raises:
+        DataError: No such file, an empty one, no picture, a truncated one, or one with more pixels than
+            ``2 * PIL.Image.MAX_IMAGE_PIXELS`` (a decompression bomb).
+    """
+    name = f"a picture of {len(source)} bytes" if isinstance(source, bytes) else os.fsdecode(source)
+    with _said(name), Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+        if least is not None:
+            _reduce(opened, least)
+        opened.load()
+        ImageOps.exif_transpose(opened, in_place=True)
+        return to_rgb(opened)
+
+
+def pixels(source: Picture) -> tuple[int, int]:
+    """Width and height of a picture, upright, from its header alone.
+
+    Raises:
+        DataError: As `decode`, but for truncated pictures, which are not noticed.
+    """
+    with _said(os.fsdecode(source)), Image.open(os.fspath(source)) as opened:
+        width, height = opened.size
+        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (height, width) if turned else (width, height)
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Any mode of Pillow's → RGB.
+
+    Raises:
+        DataError: A float picture with values above 65535.
+    """
+    if picture.mode == "RGB":
+        return picture if "transparency" not in picture.info else _on_white(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return Image.fromarray(_grey(np.asarray(picture))).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        return _on_white(picture)
+    return picture.convert("RGB")
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    clear = picture.convert("RGBA")
+    below = Image.new("RGB", clear.size, WHITE)
+    below.paste(clear, mask=clear.getchannel("A"))
+    return below
+
+
+def _grey(values: npt.NDArray[Any]) -> Pixels:
+    """Grey levels of more than 8 bits, or fractions from 0 to 1 → 8 bits."""
+    if values.dtype == np.uint16:
+        return (values >> 8).astype(np.uint8)
+    known = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
+    highest = float(known.max(initial=0))
+    if highest > 65535:
+        raise DataError(f"grey levels up to {highest:g}", expected="at most 65535 (16 bits)")
+    fractions = values.dtype.kind == "f" and highest <= 1
+    scale = 255.0 if fractions else 1.0 if highest <= 255 else 1 / 256
+    return (known * scale).clip(0, 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def _said(name: str) -> Iterator[None]:
+    """Turn what Pillow says of a file into a `DataError` that names it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name}: {error.what}", expected=error.expected, fix=error.fix) from None
+    except FileNotFoundError:
+        raise DataError(f"there is no picture {name}", fix="check the path, and the folder that it is in") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"{name} is too large to be opened (a decompression bomb?): {str(error).split(',')[0]}",
+            expected="at most 2 * PIL.Image.MAX_IMAGE_PIXELS pixels",
+            fix="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from",
+        ) from None
+    except UnidentifiedImageError:
+        raise _no_picture(name) from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
+        # Pillow's readers raise any of these on damaged files.
+        raise DataError(
+            f"{name} is damaged: {str(error) or type(error).__name__}",
+            expected="a whole picture",
+            fix="copy it again from where it is whole, or leave such pictures out: load_images(…, broken='skip')",
+        ) from None
+
+
+def _no_picture(name: str) -> DataError:
+    path = Path(name)
+    if path.is_file() and path.stat().st_size == 0:
+        what = f"{name} is empty: it has no bytes"
+    else:
+        head = b""
+        with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
+            head = file.read(16)
+        what = f"{name} is no picture: it begins with {head!r}"
+    return DataError(what, expected=KINDS, fix="remove it, or leave such files out: load_images(…, broken='skip')")
+
+
+def _reduce(opened: Image.Image, least: tuple[int, int]) -> None:
+    """Have a JPEG decoded smaller, but not below `least`, whichever way up it is stored."""
+    if opened.format in ("JPEG", "MPO"):
+        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        opened.draft(None, least[::-1] if turned else least)

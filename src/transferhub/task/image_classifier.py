@@ -1,0 +1,225 @@
+"""Classification of pictures: an image network's feature, a new linear layer, cross-entropy."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from transferhub.dataset import BaseDataset, load_images
+from transferhub.dataset.base_cv_dataset import PictureDataset
+from transferhub.engine.config import RunConfig
+from transferhub.errors import ConfigError, DataError
+from transferhub.graph import Node, Variable
+from transferhub.graph.heads import FullyConnectedSource
+from transferhub.image import SUFFIXES
+from transferhub.metrics.choices import Metric, chosen
+from transferhub.module import Module
+from transferhub.module.image import ImageModule, ImageSource
+from transferhub.reader import ImageClassificationReader, Reader
+from transferhub.strategy import AdamWeightDecayStrategy
+from transferhub.task.class_task import ClassTask
+
+USUAL_RATE = 3e-4
+
+
+class ImageClassifierTask(ClassTask):
+    """Classification of pictures.
+
+    The long door gives reader, feature and feeds; the short door a module and pictures, the rest has defaults.
+
+    Args:
+        feature: The Variable that the head stands on, ``[B, width]``; None: the module's ``feature_map``.
+        num_classes: How many labels; None: the data set's.
+        dataset: A picture data set, or what `hub.dataset.load_images` takes: a folder of a folder a class, a list
+            file, a table with paths …; None: the reader's.
+        feed_list: Names of the inputs; None: the reader's own.
+        data_reader: None: an `ImageClassificationReader` with the module's preprocessing.
+        startup_program: Accepted for scripts of 1.x.
+        config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 3e-4, 5 epochs, batches of 32.
+        hidden_units: Sizes of hidden layers between feature and output.
+        metrics_choices: As for `TextClassifierTask`, and ``top_5``.
+        module: A module or its name.
+        augment: Of the training pictures, where the task makes its own reader: ``none light standard strong``, or a
+            function; see `ImageClassificationReader`.
+        freeze: Whether the pretrained part stays as it is: only the head learns, and without augmentation every
+            picture goes through the network once.
+        head_rate: How many times the strategy's rate the head moves at: d2l's fine-tuning has 10.
+        dropout: Before the head's layers.
+        label_list: Label names in the order of their ids; None: the data set's.
+        class_weight: As for `TextClassifierTask`; likewise `loss`, `focal_gamma`, `label_smoothing`.
+        loss: See above.
+        focal_gamma: See above.
+        label_smoothing: See above.
+
+    Raises:
+        ConfigError: Neither reader nor module, a text module, wrong feeds, a ``num_classes`` that disagrees with the
+            data set, a metric or a loss that does not exist.
+        DataError: The pictures or labels are not right.
+    """
+
+    pipeline_tag = "image-classification"
+    described: ClassVar[Mapping[str, tuple[type, ...]]] = {
+        "hidden_units": (list, type(None)),
+        "dropout": (float, int),
+        "preprocess": (dict,),
+    }
+    feature_name: ClassVar[str] = "feature_map"
+
+    def __init__(
+        self,
+        feature: Variable | None = None,
+        num_classes: int | None = None,
+        dataset: Any = None,
+        feed_list: Sequence[str] | None = None,
+        data_reader: Reader | None = None,
+        startup_program: Any = None,
+        config: RunConfig | None = None,
+        hidden_units: Sequence[int] | None = None,
+        metrics_choices: str | Metric | Sequence[str | Metric] | None = "default",
+        *,
+        module: Module | str | Path | None = None,
+        augment: Any = "light",
+        freeze: bool = False,
+        head_rate: float = 1.0,
+        dropout: float = 0.0,
+        label_list: Sequence[str] | None = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        loss: str = "cross_entropy",
+        focal_gamma: float | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        if isinstance(module, str | Path):
+            module = Module(name=str(module))
+        if dataset is not None and not isinstance(dataset, BaseDataset):
+            dataset = load_images(dataset)
+        if feature is None:
+            feature = _own_feature(module, trainable=not freeze)
+        elif freeze:
+            raise ConfigError("freeze=True with feature=", fix="module.context(trainable=False) freezes it")
+        if not isinstance(feature, Variable) or len(feature.shape) != 2:
+            said = f"{feature.name} {feature.shape}" if isinstance(feature, Variable) else f"{feature!r:.60}"
+            raise ConfigError(f"feature={said}", expected='one vector a picture: outputs["feature_map"], [B, width]')
+        if data_reader is None:
+            given = augment if augment is not None else "none"
+            data_reader = ImageClassificationReader(dataset=dataset, module=_module_of(feature), augment=given)
+            strategy = AdamWeightDecayStrategy(learning_rate=USUAL_RATE)
+            config = config or RunConfig(num_epoch=5, strategy=strategy)
+        source = feature.node.source if feature.node else None
+        if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
+            data_reader.follow(source.module.preprocess)
+        units: Any = hidden_units
+        if units is not None and not (
+            isinstance(units, list | tuple) and all(isinstance(size, Integral) and int(size) > 0 for size in units)
+        ):
+            raise ConfigError(f"hidden_units={units!r:.60}", expected="sizes of layers, such as [128, 32]; or None")
+        if not 0 <= dropout < 1 or not head_rate > 0:
+            raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
+        self.feature, self.hidden_units = feature, None if hidden_units is None else [int(s) for s in hidden_units]
+        self.head_rate, self.dropout = float(head_rate), float(dropout)
+        choice = chosen(metrics_choices, ["acc"])
+        super().__init__(dataset, feed_list, data_reader, None, None, config, list(choice), label_list=label_list)
+        criterion = {
+            "class_weight": class_weight,
+            "loss": loss,
+            "focal_gamma": focal_gamma,
+            "label_smoothing": label_smoothing,
+        }
+        self.learn_classes(num_classes, choice, criterion)
+        self.check_feed_list()
+
+    def _build_net(self) -> list[Variable]:
+        """The logits, ``[B, classes]``."""
+        head = FullyConnectedSource(self.feature.shape[-1], self.num_classes, self.hidden_units or (), self.dropout)
+        head.lr_scale = self.head_rate
+        node = Node(head, {"feature": self.feature})
+        return [Variable("logits", (-1, self.num_classes), "float32", node, "logits", self.feature.block)]
+
+    def saved_variables(self) -> list[Variable]:
+        """The feature: the head is made again from the description."""
+        return [self.feature]
+
+    def settings(self) -> dict[str, Any]:
+        """The base's, and how the head moves."""
+        return {**super().settings(), "head_rate": self.head_rate, "reader_seed": self.reader.fingerprint}
+
+    def description(self) -> dict[str, Any]:
+        """The base's, and the head."""
+        return {**super().description(), "hidden_units": self.hidden_units, "dropout": self.dropout}
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], network: Sequence[Variable], reader: Reader) -> Self:
+        """Build a task as it was saved, on its feature."""
+        saved: dict[str, Any] = {
+            "label_list": description["labels"],
+            "hidden_units": description["hidden_units"],
+            "dropout": description["dropout"],
+            **cls.saved_options(description),
+        }
+        return cls(feature=network[0], data_reader=reader, **saved)
+
+    def pictures(self) -> list[tuple[str, bytes]]:
+        """Training pictures of the first epoch as the network sees them."""
+        if not isinstance(self.reader, ImageClassificationReader):
+            return []
+        sheet = self.reader.contact_sheet("train", seed=self.config.seed, dataset=self.rows())
+        return [("What the network sees in the first epoch", sheet)]
+
+    def dataset_of(self, rows: Sequence[Any]) -> BaseDataset:
+        """A data set whose test rows these are."""
+        made = PictureDataset(None)
+        made.set_labels(self.label_list)
+        made.test_examples = rows
+        return made
+
+    def rows_to_predict(self, data: Any) -> Sequence[Any]:
+        """Paths of pictures; a folder of them; one path; ``[[path], …]`` as 1.x has it; None: the predict list."""
+        if data is None:
+            if self.dataset is None or not len(self.dataset.predict_examples):
+                raise DataError("nothing to predict", expected="data=[path, …], or a data set with a predict list")
+            return self.dataset.predict_examples
+        if isinstance(data, str | Path):
+            return self.rows_of_file(Path(data), labelled=False)
+        if not isinstance(data, Sequence):
+            raise DataError(f"{data!r:.60} cannot be predicted", expected="paths of pictures, or a folder of them")
+        return [(row[0] if isinstance(row, list | tuple) else row) for row in data]
+
+    def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
+        """A picture; the pictures of a folder; with labels, what `hub.dataset.load_images` reads."""
+        if labelled:
+            rows: Sequence[Any] = load_images(path, label_list=self.label_list).train_examples
+            return rows
+        return pictures_in(path)
+
+
+def pictures_in(path: Path) -> list[str]:
+    """A picture's path, or those of all pictures below a folder, in the order of their names.
+
+    Raises:
+        DataError: There is none.
+    """
+    if path.is_file():
+        return [str(path)]
+    found = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    if not found:
+        raise DataError(
+            f"{path} " + ("holds no pictures" if path.is_dir() else "does not exist"),
+            expected=f"a picture, or a folder of them: {' '.join(sorted(SUFFIXES))}",
+        )
+    return found
+
+
+def _own_feature(module: Module | None, *, trainable: bool) -> Variable:
+    if not isinstance(module, ImageModule):
+        said = "a task without a network" if module is None else f"{module.name} is no image network"
+        raise ConfigError(
+            said, expected='ImageClassifierTask(module="timm:resnet18", dataset=…), or feature= and data_reader='
+        )
+    _, outputs, _ = module.context(trainable=trainable)
+    return outputs["feature_map"]
+
+
+def _module_of(feature: Variable) -> ImageModule:
+    source = feature.node.source if feature.node else None
+    if not isinstance(source, ImageSource):
+        raise ConfigError(f"no reader is known for the feature {feature.name!r}", fix="give data_reader=")
+    return source.module

@@ -1,0 +1,352 @@
+"""Picture data sets: PaddleHub's lists, folders, tables, frames; every fault has a name."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import transferhub as hub
+from transferhub.dataset.base_cv_dataset import BaseCVDataset, ImageClassificationDataset
+from transferhub.dataset.pictures import Pictures, fingerprint, paths_of
+from transferhub.errors import ConfigError, DataError
+from transferhub.image import decode
+
+COLOURS = {"ants": (200, 30, 30), "bees": (30, 30, 200), "wasps": (30, 200, 30)}
+
+
+def picture(path: Path, colour=(1, 2, 3), mark=0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = Image.new("RGB", (12, 10), colour)
+    made.putpixel((0, 0), (mark % 256, mark // 256, 7))
+    made.save(path)
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """train/ and val/ of two labels, no two pictures alike."""
+    number = 0
+    for split, count in (("train", 6), ("val", 2)):
+        for label in ("ants", "bees"):
+            for place in range(count):
+                number += 1
+                picture(tmp_path / split / label / f"{place:02}.png", COLOURS[label], number)
+    return tmp_path
+
+
+@pytest.fixture
+def lists(folders):
+    """PaddleHub's list files for the pictures of `folders`, one of which has spaces in its name."""
+    (folders / "train/ants/00.png").rename(folders / "train/ants/an ant  1.png")
+    for name, split in (("train", "train"), ("validate", "val"), ("test", "val")):
+        rows = []
+        for number, label in enumerate(("ants", "bees")):
+            rows += [f"{split}/{label}/{file.name} {number}" for file in sorted((folders / split / label).iterdir())]
+        (folders / f"{name}_list.txt").write_text("\n".join(rows) + "\n\n", encoding="utf-8")
+    (folders / "label_list.txt").write_text("ants\nbees\n", encoding="utf-8")
+    (folders / "predict_list.txt").write_text("val/ants/00.png\ntrain/ants/an ant  1.png\n", encoding="utf-8")
+    return folders
+
+
+def from_lists(folder, **changes):
+    names = {
+        "train_list_file": "train_list.txt",
+        "validate_list_file": "validate_list.txt",
+        "test_list_file": "test_list.txt",
+        "label_list_file": "label_list.txt",
+        **changes,
+    }
+    return BaseCVDataset(base_path=folder, **{name: value for name, value in names.items() if value})
+
+
+@pytest.mark.parametrize("predict", ["predict_file", "predict_list_file"])
+def test_lists_are_read_as_paddlehub_has_them(lists, predict):
+    dataset = from_lists(lists, **{predict: "predict_list.txt"})
+    assert dataset.get_labels() == ["ants", "bees"]
+    assert dataset.num_labels == 2
+    assert dataset.label_dict() == {0: "ants", 1: "bees"}
+    assert len(dataset.train_examples) == 12
+    assert dataset.train_examples[5] == (str(lists / "train/ants/an ant  1.png"), 0)
+    assert dataset.train_examples[-1] == (str(lists / "train/bees/05.png"), 1)
+    assert list(dataset.dev_examples) == list(dataset.get_examples("val"))
+    assert [label for _, label in dataset.predict_examples] == [None, None]
+    assert [os.path.basename(path) for path, _ in dataset.predict_examples] == ["00.png", "an ant  1.png"]
+    assert dataset.label_ids("train").tolist() == [0] * 6 + [1] * 6
+    assert dataset.train_examples.where(3) == f"{lists / 'train_list.txt'}:4"
+
+
+def test_label_list_goes_before_the_file_and_names_may_stand_in_the_lists(lists, lines):
+    rows = (lists / "train_list.txt").read_text(encoding="utf-8")
+    (lists / "train_list.txt").write_text(rows.replace(" 0\n", " ants\n"), encoding="utf-8")
+    dataset = from_lists(lists, label_list=["ants", "bees"])
+    assert dataset.label_ids("train").tolist() == [0] * 6 + [1] * 6
+    assert any("label_list_file label_list.txt is not looked at" in line for line in lines)
+
+
+def test_without_names_the_ids_are_the_names(lists):
+    dataset = from_lists(lists, label_list_file=None)
+    assert dataset.label_list == ["0", "1"]
+
+
+def test_the_form_of_paddlehub_1_4_sets_attributes(lists):
+    class Demo(ImageClassificationDataset):
+        def __init__(self):
+            super().__init__()
+            self.base_path = str(lists)
+            self.train_list_file = "train_list.txt"
+            self.validate_list_file = "validate_list.txt"
+            self.test_list_file = "test_list.txt"
+            self.num_labels = 2
+
+    dataset = Demo()
+    assert dataset.num_labels == 2
+    assert len(dataset.train_examples) == 12
+    assert dataset.predict_examples == []
+    assert len(dataset.get_test_examples()) == 4
+
+    class Empty(ImageClassificationDataset):
+        def __init__(self):
+            super().__init__()
+
+    with pytest.raises(ConfigError, match="Empty without lists"):
+        _ = Empty().train_examples
+    with pytest.raises(AttributeError):
+        _ = dataset.nothing
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("val/ants/00.png 7", r"train_list\.txt:2: label '7' is not known"),
+        ("val/ants/00.png -1", r"train_list\.txt:2: label '-1' is not known"),
+        ("val/ants/00.png wasps", r"train_list\.txt:2: label 'wasps' is not known"),
+        ("val/ants/gone.png 0", r"train_list\.txt:2: there is no picture .*gone\.png"),
+        ("val/ants/00.png", r"train_list\.txt:2: .* has no label"),
+        ("val/ants 0", r"train_list\.txt:2: there is no picture"),
+        ("caf\xe9.png 0", r"train_list\.txt: not UTF-8 at line 2"),
+    ],
+)
+def test_a_wrong_line_of_a_list_is_named(lists, line, said):
+    (lists / "train_list.txt").write_bytes(b"val/ants/01.png 0\n" + line.encode("latin-1") + b"\n")
+    with pytest.raises(DataError, match=said):
+        from_lists(lists)
+
+
+def test_lists_that_are_not_there_or_empty(lists):
+    with pytest.raises(DataError, match="there is no file"):
+        from_lists(lists, train_list_file="other.txt")
+    with pytest.raises(DataError, match="there is no label file"):
+        from_lists(lists, label_list_file="other.txt")
+    (lists / "train_list.txt").write_text("\n", encoding="utf-8")
+    with pytest.raises(DataError, match="lists no pictures"):
+        from_lists(lists)
+    with pytest.raises(ConfigError, match="without lists"):
+        BaseCVDataset(base_path=lists)
+    with pytest.raises(ConfigError, match="predict_file"):
+        from_lists(lists, predict_file="a", predict_list_file="b")
+
+
+def test_a_folder_with_splits(folders):
+    dataset = hub.dataset.load_images(folders)
+    assert dataset.label_list == ["ants", "bees"]
+    assert (len(dataset.train_examples), len(dataset.dev_examples), len(dataset.test_examples)) == (12, 4, 0)
+    assert dataset.train_examples[0] == (str(folders / "train/ants/00.png"), 0)
+    assert [label for _, label in dataset.dev_examples] == [0, 0, 1, 1]
+    assert hub.dataset.load_images(folders / "train", folders / "val").dev_examples == dataset.dev_examples
+    mapped = hub.dataset.load_images({"train": folders / "train", "validation": folders / "val"})
+    assert mapped.dev_examples == dataset.dev_examples
+
+
+def test_a_folder_with_paddlehubs_lists_is_read_by_them(lists, lines):
+    dataset = hub.dataset.load_images(lists)
+    assert len(dataset.test_examples) == 4
+    assert any("read by its lists train_list.txt" in line for line in lines)
+
+
+def test_one_folder_is_split_by_us_the_same_share_of_each_label_and_always_alike(tmp_path):
+    for label in ("ants", "bees"):
+        for place in range(20):
+            picture(tmp_path / label / f"{place}.png", COLOURS[label], place)
+    picture(tmp_path / "ants" / "deeper" / "one.png", COLOURS["ants"], 99)
+    dataset = hub.dataset.load_images(tmp_path, test_part=0.25, seed=3)
+    assert len(dataset.train_examples) + len(dataset.test_examples) == 41
+    assert np.bincount(dataset.label_ids("test")).tolist() == [5, 5]
+    whole = dataset.with_dev(1)
+    assert len(whole.dev_examples) == 3
+    everything = [*whole.train_examples, *whole.dev_examples, *whole.test_examples]
+    assert len({path for path, _ in everything}) == 41
+    again = hub.dataset.load_images(tmp_path, test_part=0.25, seed=3)
+    assert again.test_examples == dataset.test_examples
+    assert hub.dataset.load_images(tmp_path, test_part=0.25, seed=4).test_examples != dataset.test_examples
+
+
+def test_tables_and_frames_of_paths(folders):
+    rows = [(f"train/{label}/{place:02}.png", label) for label in ("bees", "ants") for place in range(6)]
+    with_header = folders / "rows.csv"
+    with_header.write_text("image,label\n" + "".join(f"{a},{b}\n" for a, b in rows), encoding="utf-8")
+    bare = folders / "bare.tsv"
+    bare.write_text("".join(f"{a}\t{b}\n" for a, b in rows), encoding="utf-8")
+    frame = pd.DataFrame({"kind": [b for _, b in rows], "where": [a for a, _ in rows]})
+    expected = [(str(folders / a), ["ants", "bees"].index(b)) for a, b in rows]
+    for given, settings in (
+        (with_header, {}),
+        (bare, {}),
+        (frame, {"path": "where", "label": "kind", "base_path": folders}),
+        (rows, {"base_path": folders}),
+    ):
+        dataset = hub.dataset.load_images(given, **settings)
+        assert dataset.label_list == ["ants", "bees"]
+        assert list(dataset.train_examples) == expected
+    assert hub.dataset.load_images(with_header).train_examples.where(1) == f"{with_header}:3"
+
+
+def test_faults_of_tables_are_named(folders):
+    table = folders / "rows.csv"
+    table.write_text("image,label\ntrain/ants/00.png,a\ntrain/ants/gone.png,b\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rows\.csv:3: there is no picture .*gone\.png"):
+        hub.dataset.load_images(table)
+    with pytest.raises(DataError, match="no column 'picture'"):
+        hub.dataset.load_images(table, path="picture")
+    table.write_text("a,label\ntrain/ants/00.png,a\n", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot tell which column is the path"):
+        hub.dataset.load_images(table)
+    with pytest.raises(DataError, match="'x'"):
+        hub.dataset.load_images([("x",)])
+    with pytest.raises(DataError, match="int 5"):
+        hub.dataset.load_images(5)
+    with pytest.raises(DataError, match="there is no file"):
+        hub.dataset.load_images(folders / "nowhere")
+    with pytest.raises(DataError, match="there is no split 'tset'"):
+        hub.dataset.load_images({"train": folders / "train", "tset": folders / "val"})
+
+
+def test_folders_in_which_nothing_can_be_learnt(tmp_path, folders, lines):
+    with pytest.raises(DataError, match="holds no label folders with pictures, but 6 files"):
+        hub.dataset.load_images(folders / "train" / "ants")
+    (folders / "train" / "wasps").mkdir()
+    (folders / "train" / "ants" / "notes.txt").write_text("x", encoding="utf-8")
+    dataset = hub.dataset.load_images(folders)
+    assert dataset.label_list == ["ants", "bees"]
+    assert any("no pictures in the label folders wasps" in line for line in lines)
+    assert any("1 files that are no pictures" in line for line in lines)
+    picture(folders / "val" / "wasps" / "0.png")
+    with pytest.raises(DataError, match=r"label 'wasps' of wasps/0\.png is not known"):
+        hub.dataset.load_images(folders)
+    named = hub.dataset.load_images(folders, label_list=["wasps", "bees", "ants"])
+    assert [label for _, label in named.dev_examples] == [2, 2, 1, 1, 0]
+    assert any("1 of 3 labels have no training picture: wasps" in line for line in lines)
+    with pytest.raises(DataError, match="every picture has the label 'only'"):
+        hub.dataset.load_images([(str(folders / "train/ants/00.png"), "only")])
+
+
+def test_the_same_picture_in_two_splits_is_named(folders, lines):
+    twin = folders / "val/bees/again.png"
+    twin.write_bytes((folders / "train/bees/03.png").read_bytes())
+    hub.dataset.load_images(folders)
+    (warning,) = (line for line in lines if "are in train too" in line)
+    assert "1 pictures of dev" in warning
+    assert f"{twin} = {folders / 'train/bees/03.png'}" in warning
+
+
+def test_empty_and_truncated_pictures_are_named_and_left_out_where_that_is_asked(folders, lines):
+    (folders / "train/ants/01.png").write_bytes(b"")
+    whole = (folders / "train/bees/02.png").read_bytes()
+    (folders / "train/bees/02.png").write_bytes(whole[: len(whole) // 2])
+    (folders / "val/bees/00.png").write_text("a text", encoding="utf-8")
+    refused = hub.dataset.load_images(folders)
+    assert len(refused.train_examples) == 12
+    assert any("1 of 12 pictures of train are empty files" in line and "01.png" in line for line in lines)
+    kept = hub.dataset.load_images(folders, broken="skip")
+    assert (len(kept.train_examples), len(kept.dev_examples)) == (10, 3)
+    assert any("2 of 12 pictures of train cannot be read and are left out" in line for line in lines)
+    assert not {"train/ants/01.png", "train/bees/02.png"} & set(map(str, paths_of(kept.train_examples)))
+    with pytest.raises(ConfigError, match="broken='no'"):
+        hub.dataset.load_images(folders, broken="no")
+    with pytest.raises(ConfigError, match="test_part=2"):
+        hub.dataset.load_images(folders, test_part=2)
+
+
+def test_rows_are_assignable_as_lists(folders):
+    dataset = hub.dataset.load_images(folders)
+    dataset.train_examples = [dataset.train_examples[row] for row in (0, 7, 8)]
+    assert dataset.label_ids("train").tolist() == [0, 1, 1]
+    dataset.dev_examples = [("a.png", "bees"), ("b.png", np.int64(0)), ["c.png", "1"]]
+    assert dataset.label_ids("dev").tolist() == [1, 0, 1]
+    for wrong in ("c.png", ("c.png", None), ("c.png", 2), ("c.png", "wasps"), ("c.png", True)):
+        dataset.dev_examples = [("a.png", 0), wrong]
+        with pytest.raises(DataError, match=r"dev_examples\[1\]"):
+            dataset.label_ids("dev")
+    with pytest.raises(DataError, match="row 0"):
+        paths_of([3])
+
+
+def test_another_order_of_the_same_labels_is_another_numbering_of_the_same_rows(folders):
+    dataset = hub.dataset.load_images(folders)
+    dataset.test_examples = [(path, label) for path, label in dataset.dev_examples]
+    turned = dataset.relabelled(["bees", "wasps", "ants"])
+    assert [label for _, label in turned.dev_examples] == [2, 2, 0, 0]
+    assert turned.label_ids("test").tolist() == [2, 2, 0, 0]
+    assert dataset.label_list == ["ants", "bees"]
+    with pytest.raises(DataError, match="label 'ants' is not known"):
+        dataset.relabelled(["bees"])
+
+
+def test_a_fingerprint_knows_names_sizes_and_labels_and_not_the_place(folders, tmp_path_factory):
+    import shutil
+
+    dataset = hub.dataset.load_images(folders)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(folders, elsewhere)
+    assert hub.dataset.load_images(elsewhere).fingerprint("train") == dataset.fingerprint("train")
+    other = dataset.train_examples.relabelled(np.array([1, 0], np.int32))
+    assert fingerprint(other) != dataset.fingerprint("train")
+    picture(elsewhere / "train/ants/00.png", (9, 9, 9)).write_bytes(b"other")
+    assert hub.dataset.load_images(elsewhere).fingerprint("train") != dataset.fingerprint("train")
+    (elsewhere / "train/ants/00.png").unlink()
+    with pytest.raises(DataError, match="there is no picture"):
+        fingerprint(Pictures.of(str(elsewhere), [b"train/ants/00.png"], [0], "x"))
+
+
+def test_names_that_are_not_text_are_paths_all_the_same(tmp_path):
+    odd = os.fsencode(tmp_path) + b"/ants/caf\xe9.png"
+    picture(tmp_path / "ants" / "a.png")
+    os.rename(os.fsencode(tmp_path / "ants" / "a.png"), odd)
+    picture(tmp_path / "bees" / "b.png", mark=2)
+    dataset = hub.dataset.load_images(tmp_path)
+    assert os.fsencode(dataset.train_examples[0][0]) == odd
+    assert decode(dataset.train_examples[0][0]).size == (12, 10)
+    assert len(dataset.fingerprint("train")) == 64
+
+
+def test_a_large_folder_costs_its_index_only(tmp_path):
+    for label in range(10):
+        (tmp_path / str(label)).mkdir()
+        for place in range(500):
+            (tmp_path / str(label) / f"{place}.jpg").touch()
+    started = time.perf_counter()
+    dataset = hub.dataset.load_images(tmp_path)
+    assert time.perf_counter() - started < 2  # 0.03 measured
+    assert len(dataset.train_examples) == 5000
+    assert dataset.label_list == [str(label) for label in range(10)]
+
+
+def test_paddlehubs_sets_are_found_under_their_names(real_data):
+    real_data("flower_photos")
+    flowers = hub.dataset.Flowers()
+    assert flowers.num_labels == 5
+    assert len(flowers.train_examples) == 300
+    assert os.path.isfile(flowers.test_examples[0][0])
+    assert hub.dataset.DogCatDataset is hub.dataset.DogCat
+    assert hub.dataset.DogCat().num_labels == 2
+
+
+@pytest.mark.parametrize("name", ["Flowers", "DogCat", "StanfordDogs", "Indoor67", "Food101"])
+def test_a_set_that_is_not_there_says_so(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRANSFERHUB_DATASETS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(DataError, match=f"the data set {name} is not downloaded"):
+        getattr(hub.dataset, name)()

@@ -1,0 +1,201 @@
+"""ImageClassifierTask: pictures, through both doors."""
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+import transferhub as hub
+from transferhub.errors import ConfigError, DataError, RunError
+
+COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
+
+
+def draw(folder, count, seed):
+    """Pictures of a colour each, with noise, ``folder/COLOUR/N.png``."""
+    random = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = random.normal(colour, 40, (40, 48, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pictures")
+    for split, count, seed in (("train", 16, 1), ("val", 6, 2), ("test", 6, 3)):
+        draw(root / split, count, seed)
+    return root
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A tiny network of timm's with random weights, 32 pixels."""
+    folder = tmp_path_factory.mktemp("network")
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet", pretrained=False, num_classes=4)
+    from safetensors.torch import save_file
+
+    save_file(model.state_dict(), folder / "model.safetensors")
+    card = {
+        "architecture": "test_resnet",
+        "num_classes": 4,
+        "pretrained_cfg": {
+            **{name: model.pretrained_cfg[name] for name in ("mean", "std", "crop_pct", "interpolation", "classifier")},
+            "input_size": [3, 32, 32],
+            "num_classes": 4,
+        },
+    }
+    (folder / "config.json").write_text(json.dumps(card))
+    return folder
+
+
+def config(run, **more):
+    settings = {"num_epoch": 8, "batch_size": 8, "precision": "fp32", "eval_interval": 6, "checkpoint_dir": run}
+    strategy = hub.AdamWeightDecayStrategy(learning_rate=3e-3)
+    return hub.RunConfig(strategy=strategy, **{**settings, **more})
+
+
+def paths(pictures, split="test"):
+    return [str(path) for path in sorted((pictures / split).rglob("*.png"))]
+
+
+def test_pictures_are_learnt_saved_and_opened_by_timm(pictures, network, tmp_path):
+    task = hub.ImageClassifierTask(
+        module=hub.Module(directory=network), dataset=pictures, config=config(tmp_path / "run")
+    )
+    result = task.finetune_and_eval()
+    assert task.label_list == sorted(COLOURS)
+    assert result.test["acc"] > 0.9
+    files = paths(pictures)
+    predictions = task.predict(files)
+    assert predictions.records()[0].keys() == {"path", "label", *COLOURS}
+    assert np.mean([label == path.split("/")[-2] for label, path in zip(predictions.labels, files, strict=True)]) == (
+        pytest.approx(result.test["acc"])
+    )
+    # 1.x's block
+    assert [batch.run_results[0].shape for batch in predictions] == [(8, 3), (8, 3), (2, 3)]
+    loaded = hub.load(result.best_model)
+    assert np.allclose(loaded.predict(files).probabilities, predictions.probabilities, atol=1e-6)
+    assert loaded.evaluate(pictures / "test")["acc"] == pytest.approx(result.test["acc"])
+    assert loaded.predict(pictures / "test").labels == predictions.labels
+    model = timm.create_model(f"local-dir:{result.best_model}", pretrained=True).eval()
+    batch = loaded.reader.encode(files).batch(range(len(files)))
+    with torch.no_grad():
+        logits = model(torch.from_numpy(batch["image"]))
+    assert np.allclose(logits.softmax(dim=1).numpy(), predictions.probabilities, atol=1e-5)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "What the network sees" in page
+
+
+def test_the_documents_door(pictures, network, tmp_path):
+    module = hub.Module(directory=network)
+    inputs, outputs, _ = module.context(trainable=True)
+    dataset = hub.dataset.load_images(pictures)
+    reader = hub.reader.ImageClassificationReader(
+        image_width=module.get_expected_image_width(),
+        image_height=module.get_expected_image_height(),
+        images_mean=module.get_pretrained_images_mean(),
+        images_std=module.get_pretrained_images_std(),
+        dataset=dataset,
+    )
+    task = hub.ImageClassifierTask(
+        data_reader=reader,
+        feed_list=[inputs["image"].name],
+        feature=outputs["feature_map"],
+        num_classes=dataset.num_labels,
+        config=config(tmp_path / "run"),
+    )
+    assert task.finetune_and_eval().test["acc"] > 0.9
+
+
+def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, monkeypatch):
+    module = hub.Module(directory=network)
+    task = hub.ImageClassifierTask(
+        module=module, dataset=pictures, freeze=True, augment="none", config=config(tmp_path / "run", num_epoch=3)
+    )
+    seen = []
+    from transferhub.module.image import ImageNetwork
+
+    forward = ImageNetwork.forward
+    monkeypatch.setattr(ImageNetwork, "forward", lambda self, image: (seen.append(len(image)), forward(self, image))[1])
+    task.finetune_and_eval()
+    # Train and dev once each for the features, a few rows to try them; the end's evaluation of both splits.
+    assert sum(seen) < 3 * (48 + 18)
+    other = hub.ImageClassifierTask(
+        module=module,
+        dataset=pictures,
+        freeze=True,
+        augment="none",
+        config=config(tmp_path / "other", num_epoch=3, cache_features=False),
+    )
+    other.finetune_and_eval()
+    first, second = (torch_file(tmp_path / run) for run in ("run", "other"))
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def torch_file(run):
+    from safetensors.torch import load_file
+
+    return load_file(run / "best_model" / "model.safetensors")
+
+
+def test_augmented_runs_that_were_stopped_end_with_the_same_bits(pictures, network, tmp_path):
+    def task(run, **more):
+        options = {"module": hub.Module(directory=network), "dataset": pictures, "augment": "standard"}
+        return hub.ImageClassifierTask(**options, config=config(run, num_epoch=3, **more))
+
+    whole = task(tmp_path / "whole").finetune_and_eval()
+
+    def stop(task, states):
+        if task.current_step == 9:
+            raise RuntimeError("the power is gone")
+
+    stopped = task(tmp_path / "parts", save_ckpt_interval=4)
+    stopped.add_hook("run_step", "stop", stop)
+    with pytest.raises(RuntimeError, match="power"):
+        stopped.finetune_and_eval()
+    again = task(tmp_path / "parts", save_ckpt_interval=4).finetune_and_eval()
+    assert again.dev == whole.dev
+    first, second = torch_file(tmp_path / "whole"), torch_file(tmp_path / "parts")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_head_moves_faster_where_it_is_asked_to(pictures, network):
+    task = hub.ImageClassifierTask(module=hub.Module(directory=network), dataset=pictures, head_rate=10)
+    scales = {p.role: p.lr_scale for p in task.build_network().described_parameters()}
+    assert scales == {"backbone": 1.0, "head": 10.0}
+
+
+def test_hidden_layers_are_saved_as_a_network_of_one_s_own(pictures, network, tmp_path):
+    module = hub.Module(directory=network)
+    run = config(tmp_path / "run", num_epoch=1)
+    task = hub.ImageClassifierTask(module=module, dataset=pictures, hidden_units=[16], dropout=0.2, config=run)
+    result = task.finetune_and_eval()
+    files = paths(pictures)
+    found = hub.load(result.best_model).predict(files)
+    assert np.allclose(found.probabilities, task.predict(files).probabilities, atol=1e-6)
+
+
+def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
+    with pytest.raises(ConfigError, match="is no image network"):
+        hub.ImageClassifierTask(module=hub.Module(directory=tiny), dataset=pictures)
+    module = hub.Module(directory=network)
+    with pytest.raises(ConfigError, match="num_classes=5, but the data set has 3 labels"):
+        hub.ImageClassifierTask(module=module, dataset=pictures, num_classes=5)
+    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "none"))
+    with pytest.raises(RunError, match="no trained model"):
+        task.predict(paths(pictures))
+    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", num_epoch=1))
+    task.finetune_and_eval()
+    with pytest.raises(DataError, match="does not exist"):
+        task.predict(tmp_path / "nowhere")
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(DataError, match=r"text\.jpg"):
+        task.predict([tmp_path / "text.jpg"])

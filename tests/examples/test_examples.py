@@ -112,7 +112,8 @@ def test_frozen_features_are_computed_once_and_learned_from(example, tiny, in_tm
             ("sentence", "label"),
         )
     flags = ["--train", "train.csv", "--valid", "dev.csv", "--module", str(tiny), "--cutlen", "12"]
-    result = example("frozen_features", "frozen_features").main([*flags, "--num_epoch", "6", "--learning_rate", "0.05"])
-    assert result.dev["acc"] >= 0.7
+    example("frozen_features", "frozen_features").main([*flags, "--num_epoch", "30", "--learning_rate", "0.05"])
+    seen = [float(line.partition("acc=")[2].split()[0]) for line in lines if "TRAIN]" in line]
+    assert seen[-1] >= 0.8 > seen[0]
     assert sum("Features of 48 rows are computed once" in line for line in lines) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2

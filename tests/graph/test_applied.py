@@ -82,6 +82,14 @@ def test_the_documents_net_stands_on_a_sequence_at_one_length():
     assert {p.lr_scale for p in network.described_parameters() if p.role == "head"} == {3}
 
 
+def test_a_flattened_sequence_has_the_size_of_its_full_length():
+    program = Program()
+    mask = program.add(Variable("input_mask", (-1, 6, 1), "float32"))
+    known = program.add(Variable("x", (-1, 6, 4), "float32", mask=mask))
+    assert apply(nn.Flatten(), known).shape == (-1, 24)
+    assert apply(nn.Flatten(), known, fixed_length=False).shape == (-1, -1)
+
+
 def test_each_network_trains_its_own_copy_and_weights_go_in_and_out():
     _, outputs, _ = context()
     net = Net()

@@ -121,13 +121,13 @@ def apply(
     program = common_program(variables)
     stem = type(module).__name__.lower()
     first = name or program.unique(stem)
+    mask = next((found for variable in variables if (found := mask_of(variable)) is not None), None)
+    blind = mask is not None and all(variable.name != mask.name for variable in variables)
     if output_shape is None:
-        shapes, one_length = _trial(module, variables)
+        shapes, one_length = _trial(module, variables, blind if fixed_length is None else fixed_length)
     else:
         shapes, one_length = {"out": (tuple(output_shape), torch.float32)}, False
     source = _source(program, module, first, lr_scale, trainable)
-    mask = next((found for variable in variables if (found := mask_of(variable)) is not None), None)
-    blind = mask is not None and all(variable.name != mask.name for variable in variables)
     node = Node(
         source,
         {f"x{place}": variable for place, variable in enumerate(variables)},
@@ -161,8 +161,15 @@ def _source(program: Program, module: nn.Module, weights: str, lr_scale: float, 
     return source
 
 
-def _trial(module: nn.Module, variables: Sequence[Variable]) -> tuple[dict[str, tuple[Shape, torch.dtype]], bool]:
-    """Shapes and types by output, -1 where they follow the batch or the length; whether there is only one length."""
+def _trial(
+    module: nn.Module, variables: Sequence[Variable], fixed: bool
+) -> tuple[dict[str, tuple[Shape, torch.dtype]], bool]:
+    """Shapes and types by output, -1 where they follow the batch or the length; whether there is only one length.
+
+    A vector a row that grows with the length (``nn.Flatten``) has the size that it has at the full length, if rows are
+    all padded to that (`fixed`) and it is known.
+    """
+    fixed = fixed and all(variable.length > 0 for variable in variables if variable.is_sequence)
     faults: list[Exception] = []
     for run in (_on_meta, _for_real):
         try:
@@ -177,7 +184,10 @@ def _trial(module: nn.Module, variables: Sequence[Variable]) -> tuple[dict[str, 
         if not any(variable.is_sequence or variable.dtype == "int64" for variable in variables):
             one_length = False
         return {
-            output: (_varying(shape, large[output][0], shorter[output][0]), dtype)
+            output: (
+                _varying(shape, large[output][0], shape if fixed and len(shape) == 2 else shorter[output][0]),
+                dtype,
+            )
             for output, (shape, dtype) in small.items()
         }, one_length
     said = "; ".join(map(str, variables))

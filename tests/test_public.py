@@ -31,6 +31,8 @@ NAMES = [
     "logger",
     "network",
     "reader",
+    "report_final_result",
+    "tune",
 ]
 
 

@@ -35,6 +35,7 @@ _WHERE = {
     "apply": "graph.applied",
     "load": "task.saved_model",
     "logger": "log",
+    "report_final_result": "tune.scripts",
 }
 _ROOMS = (
     "dataset",
@@ -48,6 +49,7 @@ _ROOMS = (
     "layers",
     "network",
     "fluid",
+    "tune",
 )
 
 __all__ = [
@@ -76,6 +78,8 @@ __all__ = [
     "logger",
     "network",
     "reader",
+    "report_final_result",
+    "tune",
 ]
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
     from transferhub import layers as layers
     from transferhub import network as network
     from transferhub import reader as reader
+    from transferhub import tune as tune
     from transferhub.engine.config import RunConfig as RunConfig
     from transferhub.errors import HubError as HubError
     from transferhub.graph.applied import apply as apply
@@ -103,6 +108,7 @@ if TYPE_CHECKING:
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
+    from transferhub.tune.scripts import report_final_result as report_final_result
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import cache, evaluate, finetune, lr_find, modules, predict
+from transferhub.commands import autofinetune, cache, evaluate, finetune, lr_find, modules, predict
 
 app = typer.Typer(
     name="hub",
@@ -19,6 +19,7 @@ for name, command in (
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
+    ("autofinetune", autofinetune.autofinetune),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
     ("download", modules.download),

@@ -181,14 +181,19 @@ def _new_path() -> Path:
             return path
 
 
-def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """A line for each setting that is not the same there and now."""
     there, now = dict(_flat(old)), dict(_flat(new))
-    rows = [
+    return [
         f"    {name}: {there.get(name)!r} there, {now.get(name)!r} now"
         for name in {**there, **now}
         if there.get(name) != now.get(name)
     ]
-    data = [name for name in {**there, **now} if name.startswith("data.") and there.get(name) != now.get(name)]
+
+
+def _refuse_other(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    rows = differences(old, new)
+    data = [row for row in rows if row.startswith("    data.")]
     if rows:
         what = "whose rows have changed since" if len(data) == len(rows) else "with other settings"
         raise RunError(

@@ -17,8 +17,7 @@ def read(tmp_path, text):
 
 def test_the_form_of_1x_is_read_and_numbers_that_yaml_leaves_as_text_too(tmp_path):
     items = ITEM % ("lr", "1e-4", "float", "1e-5", "0.01") + ITEM % ("n", 3, "int", 1, 8)
-    found = read(tmp_path, "param_list:
-" + items)
+    found = read(tmp_path, "param_list:\n" + items)
     assert found == [Hyperparameter("lr", 1e-5, 0.01, 1e-4, False), Hyperparameter("n", 1, 8, 3, True)]
 
 

@@ -200,7 +200,6 @@ def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
     description = task.description()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
     length = description["max_seq_len"]
-    example = '"a text", "another"' if length > 1 else '"picture.jpg"'
     labels, tag = ", ".join(description["labels"]), task.pipeline_tag
     return f"""---
 library_name: transferhub

@@ -17,6 +17,7 @@ NAMES = [
     "Module",
     "ModuleTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",

@@ -28,6 +28,7 @@ _WHERE = {
     "Module": "module",
     "ModuleTask": "task.module_task",
     "RunConfig": "engine.config",
+    "SequenceLabelTask": "task.sequence_label",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
     "load": "task.saved_model",
@@ -59,6 +60,7 @@ __all__ = [
     "Module",
     "ModuleTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.saved_model import load as load
+    from transferhub.task.sequence_label import SequenceLabelTask as SequenceLabelTask
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ def predict(
     """
     import transferhub as hub
     from transferhub import atomic
-    from transferhub.task.applying import file_rows
+    from transferhub.task.scored import cell
 
     path = options.given_path(file, "FILE")
     if output is not None and output.is_dir():
@@ -42,15 +42,15 @@ def predict(
     task = hub.load(best_model)
     columns = {"text": text_column, "text_pair": text_pair_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
-    rows = _lines() if file == "-" else file_rows(task, path, labelled=False, columns=columns, form=form)
+    rows = _lines() if file == "-" else task.rows_of_file(path, labelled=False, columns=columns, form=form)
     predictions = task.predict(rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)
     with contextlib.nullcontext(sys.stdout) if output is None else atomic.whole_file(output) as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["text", "label", *predictions.label_names] if first is None else first)
+        writer.writerow(["text", *predictions.field_names] if first is None else first)
         for record in itertools.chain([] if first is None else [first], records):
-            writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in record.values()])
+            writer.writerow([cell(value) for value in record.values()])
             count += 1
     if output is not None:
         print(f"{count} rows → {output}", file=sys.stderr)

@@ -36,6 +36,23 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Figures in rows.
+
+    Args:
+        title: What they are.
+        note: A sentence below the title; empty: none.
+        header: Names of the columns.
+        rows: Cells as they are shown; the first names the row.
+    """
+
+    title: str
+    note: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the page shows.
 
@@ -48,6 +65,7 @@ class Report:
         rates: Name of a group → (step, rate) points.
         plan: The printed Plan.
         confusions: Of dev and test.
+        tables: More figures of them.
         mistakes: The worst first.
         mistakes_split: Which split they are from.
         settings: What determined the run.
@@ -61,6 +79,7 @@ class Report:
     rates: Mapping[str, Sequence[tuple[float, float]]]
     plan: str
     confusions: Sequence[Confusion] = ()
+    tables: Sequence[Table] = ()
     mistakes: Sequence[Mistake] = ()
     mistakes_split: str = "dev"
     settings: Mapping[str, Any] = field(default_factory=dict)

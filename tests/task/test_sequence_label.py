@@ -1,4 +1,5 @@
 import csv
+import itertools
 import random
 
 import numpy as np
@@ -7,24 +8,30 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
-from conftest import BAD, GOOD, WORDS, read_json
+from conftest import BAD, GOOD, read_json
 from transferhub import atomic
 from transferhub.dataset import InputExample
 from transferhub.errors import ConfigError, DataError, RunError
 from transferhub.module.transformer import quietly
 
-THINGS = ("room", "food", "film", "app", "shop")
+# Words that begin a chunk, words that go on with one; all others are outside.
+CHUNKS = {"THING": (("room", "food", "film"), ("app", "shop")), "QUALITY": (GOOD, BAD)}
+OTHERS = ("again", "and", "but", "with", "staff", "bed", "soup", "plot", "screen", "price")
 TAGS = ["B-QUALITY", "I-QUALITY", "B-THING", "I-THING", "O"]
 
 
 def tagged(count, seed, length=9):
-    """Sentences whose tags follow from the words: a thing after a thing, and a quality after one, is inside."""
+    """Sentences of chunks and other words."""
     draw = random.Random(seed)
     for _ in range(count):
-        words = [draw.choice(draw.choice([THINGS, GOOD + BAD, WORDS[26:]])) for _ in range(draw.randint(3, length))]
-        kinds = ["THING" if word in THINGS else "QUALITY" if word in GOOD + BAD else "" for word in words]
-        pairs = zip([None, *kinds], kinds, strict=False)
-        yield words, [f"{'I' if kind == before else 'B'}-{kind}" if kind else "O" for before, kind in pairs]
+        words, tags = [], []
+        while len(words) < draw.randint(3, length):
+            kind = draw.choice([*CHUNKS, None])
+            begin, inside = CHUNKS.get(kind, (OTHERS, ()))
+            more = draw.randint(0, 2) if kind else 0
+            words += [draw.choice(begin), *(draw.choice(inside) for _ in range(more))]
+            tags += ["O"] if kind is None else [f"B-{kind}", *[f"I-{kind}"] * more]
+        yield words, tags
 
 
 def write(path, rows):
@@ -96,13 +103,13 @@ def test_it_learns_is_saved_and_opens_in_transformers(trained, in_tmp, files, li
 
 def test_predictions_have_spans_probabilities_and_1xs_results(trained, in_tmp):
     task, _ = trained
-    text = "staff  room shop was awful"
+    text = "staff  room shop and good"
     rows = [text, "room", "", "the\x02film"]
     found = task.predict(rows)
     assert found.labels[0] == ["O", "B-THING", "I-THING", "O", "B-QUALITY"]
     assert [(span.type, span.text, text[span.start : span.stop]) for span in found.spans[0]] == [
         ("THING", "room shop", "room shop"),
-        ("QUALITY", "awful", "awful"),
+        ("QUALITY", "good", "good"),
     ]
     assert (found.spans[0][0].word_start, found.spans[0][0].word_stop) == (1, 3)
     assert found.labels[2] == []
@@ -145,11 +152,11 @@ def test_windows_change_neither_rows_nor_learning(make_tagger, in_tmp):
     assert len(tags) == len(long) > 150
     legal = task._tags.legal_steps
     ids = [TAGS.index(tag) for tag in tags]
-    assert all(legal[first, second] for first, second in zip(ids, ids[1:], strict=False)), "over windows' borders too"
+    assert all(legal[first, second] for first, second in itertools.pairwise(ids)), "over windows' borders too"
 
 
 def test_the_loss_is_the_mean_over_words_and_no_window_counts_twice(make_tagger):
-    (words, tags), *_ = tagged(1, 4, length=3)
+    words, tags = ["room", "awful", "xyz"], ["B-THING", "I-QUALITY", "O"]
     for crf in (False, True):
         task = make_tagger(max_seq_len=6, add_crf=crf)
         network = task.build_network().eval()
@@ -173,17 +180,15 @@ def test_the_loss_is_the_mean_over_words_and_no_window_counts_twice(make_tagger)
 
 
 def test_probabilities_with_a_crf_are_its_marginals():
-    from itertools import product
-
     from transferhub.task.tagging import best_tags, probabilities
 
     torch.manual_seed(0)
     logits, table = torch.randn(1, 5, 3), torch.randn(5, 3)
     batch = {"words": torch.tensor([[-1, 0, -1, 1, 2]]), "row_of": torch.tensor([0])}
-    tags, mask = best_tags(logits, table, batch)
+    tags, _ = best_tags(logits, table, batch)
     emissions, weights = logits[0, [1, 3, 4]], {}
-    for path in product(range(3), repeat=3):
-        steps = sum(table[a, b] for a, b in zip(path, path[1:], strict=False))
+    for path in itertools.product(range(3), repeat=3):
+        steps = sum(table[a, b] for a, b in itertools.pairwise(path))
         score = sum(emissions[at, tag] for at, tag in enumerate(path)) + steps + table[3, path[0]] + table[4, path[-1]]
         weights[path] = torch.exp(score)
     best = max(weights, key=weights.__getitem__)
@@ -259,10 +264,13 @@ def test_tags_that_mark_no_chunks_are_scored_by_word(tiny, in_tmp):
 def test_files_to_predict_and_evaluate_in_all_forms(trained, in_tmp, tmp_path):
     task, _ = trained
     conll = tmp_path / "new.txt"
-    conll.write_text("room B-THING\nshop I-THING\n\nawful B-QUALITY\nstaff O\n")
+    conll.write_text("room B-THING\nshop I-THING\n\ngood B-QUALITY\nstaff O\n")
     lines = tmp_path / "lines.txt"
-    lines.write_text("room shop\nawful staff\n")
-    assert task.predict(conll).labels == task.predict(lines).labels == task.predict(["room shop", "awful staff"]).labels
+    lines.write_text("room shop\ngood staff\n")
+    listed = tmp_path / "rows.jsonl"
+    listed.write_text('{"tokens": ["room", "shop"]}\n{"tokens": ["good", "staff"]}\n')
+    assert task.predict(listed).labels == task.predict(conll).labels
+    assert task.predict(conll).labels == task.predict(lines).labels == task.predict(["room shop", "good staff"]).labels
     assert task.evaluate(conll)["f1"] == 1.0
     assert task.evaluate([InputExample(None, "room shop", None, "B-THING I-THING")])["f1"] == 1.0
 
@@ -285,7 +293,7 @@ def test_rows_that_cannot_be_evaluated_are_named(trained, rows, said):
 
 def test_what_cannot_be_a_tagger_is_refused(make_tagger, tiny, files):
     module = hub.Module(directory=tiny)
-    _, outputs, _ = module.context(max_seq_len=16)
+    inputs, outputs, _ = module.context(max_seq_len=16)
     data = hub.dataset.load(files["train"], kind="tags")
     with pytest.raises(ConfigError, match="one vector a token"):
         hub.SequenceLabelTask(feature=outputs["pooled_output"], dataset=data)
@@ -300,8 +308,9 @@ def test_what_cannot_be_a_tagger_is_refused(make_tagger, tiny, files):
     with pytest.raises(ConfigError, match="there is no 'matthews'"):
         make_tagger(metrics="matthews")
     with pytest.raises(ConfigError, match="functions"):
-        make_tagger(metrics=lambda labels, predictions: 0.0)
-    assert hub.SequenceLabelTask(outputs["sequence_output"], 16, 5, ["input_ids"], reader).reader is reader
+        make_tagger(metrics=np.mean)
+    names = list(inputs)
+    assert hub.SequenceLabelTask(outputs["sequence_output"], 16, 5, names, reader).reader is reader
 
 
 def test_a_description_without_its_crf_is_refused(trained, in_tmp):

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from transferhub.dataset import conll
+from transferhub.dataset import conll, raw
+from transferhub.dataset.files import JSON, PARQUET
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Answers
 from transferhub.errors import ConfigError
@@ -199,12 +200,14 @@ class SequenceLabelTask(TextTask):
 
     def column_names(self, path: Path, **form: Any) -> dict[str, str]:
         """The training file's columns, as far as this file has them too; none of CoNLL columns, which have no names."""
-        return {} if conll.is_conll(path, form.get("encoding")) else super().column_names(path, **form)
+        bare = raw.suffix_of(path) not in (*JSON, *PARQUET) and conll.is_conll(path, form.get("encoding"))
+        return {} if bare else super().column_names(path, **form)
 
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
-        """The rows of a file: with tags; to predict also CoNLL columns, or a sentence a line."""
+        """The rows of a file: with tags; to predict also lists of words, CoNLL columns, or a sentence a line."""
         encoding = (how.get("form") or {}).get("encoding")
-        tagged = labelled or conll.has_tags(path, self.label_list, encoding)
+        lists = raw.suffix_of(path) in (*JSON, *PARQUET)
+        tagged = labelled or lists or conll.has_tags(path, self.label_list, encoding)
         return applying.file_rows(self, path, labelled=labelled, kind="tags" if tagged else "classes", **how)
 
     def shown(self, split: ScoredSplit) -> Shown:

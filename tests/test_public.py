@@ -20,6 +20,7 @@ NAMES = [
     "MultiLabelClassifierTask",
     "RegressionTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",

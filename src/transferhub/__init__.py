@@ -31,6 +31,7 @@ _WHERE = {
     "MultiLabelClassifierTask": "task.multi_label",
     "RegressionTask": "task.regression",
     "RunConfig": "engine.config",
+    "SequenceLabelTask": "task.sequence_label",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
     "load": "task.saved_model",
@@ -65,6 +66,7 @@ __all__ = [
     "MultiLabelClassifierTask",
     "RegressionTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
+    from transferhub.task.sequence_label import SequenceLabelTask as SequenceLabelTask
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,10 @@ class TextReader(Reader):
     def types(self) -> Mapping[str, npt.DTypeLike]:
         """The columns, each with the narrowest numbers that hold it."""
 
+    def types_of(self, dataset: BaseDataset | None) -> Mapping[str, npt.DTypeLike]:
+        """`types` of what `chunks` gives for this data set; None: of rows to predict."""
+        return self.types
+
     @abstractmethod
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Make columns of rows, chunk by chunk."""
@@ -91,16 +95,16 @@ class TextReader(Reader):
         labels = None if teacher is None else self.targets(teacher, phase)
         if keep:
             key = hashlib.sha256(f"{self.fingerprint} {self.content(examples, teacher)}".encode()).hexdigest()
-            columns = cached(key, labels, self.types, lambda: self.chunks(examples, teacher))
+            columns = cached(key, labels, self.types_of(teacher), lambda: self.chunks(examples, teacher))
         else:
-            columns = Columns.from_chunks(self.chunks(examples, teacher), self.types, labels)
+            columns = Columns.from_chunks(self.chunks(examples, teacher), self.types_of(teacher), labels)
         columns.examples = examples
         self.say_cut(phase, columns)
         return columns
 
     def encode(self, rows: Sequence[Row]) -> Columns:
         """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        columns = Columns.from_chunks(self.read(rows), self.types, None)
+        columns = Columns.from_chunks(self.read(rows), self.types_of(None), None)
         columns.examples = rows
         self.say_cut("rows", columns)
         return columns

@@ -43,17 +43,19 @@ class Table:
         title: What it shows.
         header: The columns' names; the first is that of the rows.
         rows: As they are printed.
+        note: A sentence below the title; empty: none.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str = ""
 
     @classmethod
-    def of(cls, title: str, records: Sequence[Mapping[str, Any]]) -> "Table":
+    def of(cls, title: str, records: Sequence[Mapping[str, Any]], note: str = "") -> "Table":
         """A table of records with the same keys; numbers are rounded, None is a dash."""
         header = list(records[0]) if records else []
-        return cls(title, header, [[_printed(record[name]) for name in header] for record in records])
+        return cls(title, header, [[_printed(record[name]) for name in header] for record in records], note)
 
 
 def _printed(value: Any) -> str:

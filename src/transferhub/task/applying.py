@@ -121,6 +121,7 @@ def file_rows(
     path: Path,
     *,
     labelled: bool,
+    kind: str | None = None,
     columns: Mapping[str, str | None] | None = None,
     form: Mapping[str, Any] | None = None,
 ) -> Examples:
@@ -130,13 +131,14 @@ def file_rows(
         task: Says which columns its training file had, and whether rows are pairs.
         path: The file.
         labelled: Whether there must be labels.
+        kind: What they are read as; None: as the task's are.
         columns: ``text``, ``text_pair``, ``label``: names that go before those.
         form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
     """
     given = {role: name for role, name in (columns or {}).items() if name is not None}
     how = {name: value for name, value in (form or {}).items() if value is not None}
     known: dict[str, Any] = {**task.column_names(path, **how), **given, **how}
-    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs, kind=task.kind or "classes")
+    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs, kind=kind or task.kind or "classes")
 
 
 def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:

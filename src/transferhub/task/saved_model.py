@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Kind of task → its class; a new one is one line here.
 TASKS = {
+    "SequenceLabelTask": "transferhub.task.sequence_label:SequenceLabelTask",
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
@@ -38,6 +39,7 @@ DESCRIPTION = "task.json"
 # What decides how a model answers: read as it was written, or not at all. README.md may be edited.
 CHECKED = (".safetensors", ".json", ".txt", ".model")
 NETWORK = "network.safetensors"  # where the head is not the architecture's own
+BESIDE = "beside.safetensors"  # where it is, and more is learnt beside it: a CRF's transitions
 
 
 def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mapping[str, float]) -> None:
@@ -49,6 +51,9 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
             with head.joined(encoder) as model:
                 whole = {name: value for name, value in model.state_dict().items() if name in head.names}
                 model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
+            beside, values = _beside(network, parts), network.state_dict()
+            if beside:
+                save_file({name: values[name].contiguous() for name in beside}, folder / BESIDE)
         elif not _saved_for_timm(task, network, folder):
             write_network(task.saved_variables(), folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
@@ -84,6 +89,8 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     encoder, head = parts
     with head.joined(encoder) as model:
         checkpoint.load_values(folder / "model.safetensors", model, names=head.names)
+    if beside := _beside(network, parts):
+        checkpoint.load_values(folder / BESIDE, network, names=beside)
     return network
 
 
@@ -171,6 +178,12 @@ def _architecture(network: Network) -> tuple[Encoder, ArchitectureHead] | None:
     heads = [part for part in network.parts if isinstance(part, ArchitectureHead)]
     encoders = [part for part in network.parts if isinstance(part, Encoder)]
     return (encoders[0], heads[0]) if heads else None
+
+
+def _beside(network: Network, parts: tuple[Encoder, ArchitectureHead]) -> list[str]:
+    """The names of what is saved of a network that is neither encoder nor head."""
+    inside = tuple(f"parts.{place}." for place, part in enumerate(network.parts) if part in parts)
+    return [name for name in network.state_dict() if not name.startswith(inside)]
 
 
 def _of_pictures(network: Network) -> tuple[ImageModule, ImageNetwork, nn.Linear] | None:

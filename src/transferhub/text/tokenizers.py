@@ -16,6 +16,7 @@ Cut = Callable[[str], list[str]]
 _SIGNS = re.compile(r"[.,()!?']|[^\s.,()!?';:]+")
 # Han, kana, Hangul and their extensions: written without spaces.
 _CHARACTER = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
+_A_CHARACTER = re.compile(rf"[{_CHARACTER}]")
 _WORDS_OR_CHARACTERS = re.compile(rf"[{_CHARACTER}]|[^\s{_CHARACTER}]+")
 
 
@@ -36,6 +37,11 @@ def basic_english(text: str) -> list[str]:
 def characters(text: str) -> list[str]:
     """Chinese, Japanese and Korean character by character, the rest as `whitespace` has it."""
     return _WORDS_OR_CHARACTERS.findall(text)
+
+
+def is_character(text: str) -> bool:
+    """Whether a text is one character of those that are written without spaces: Chinese, Japanese, Korean."""
+    return len(text) == 1 and _A_CHARACTER.match(text) is not None
 
 
 class Jieba:

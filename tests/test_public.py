@@ -16,6 +16,7 @@ NAMES = [
     "LoRAStrategy",
     "Module",
     "ModuleTask",
+    "ReadingComprehensionTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",

@@ -27,6 +27,7 @@ _WHERE = {
     "HubError": "errors",
     "Module": "module",
     "ModuleTask": "task.module_task",
+    "ReadingComprehensionTask": "task.reading_comprehension",
     "RunConfig": "engine.config",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
@@ -58,6 +59,7 @@ __all__ = [
     "LoRAStrategy",
     "Module",
     "ModuleTask",
+    "ReadingComprehensionTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask as BaseTask
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
+    from transferhub.task.reading_comprehension import ReadingComprehensionTask as ReadingComprehensionTask
     from transferhub.task.saved_model import load as load
 
 

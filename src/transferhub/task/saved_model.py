@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Kind of task → its class; a new one is one line here.
 TASKS = {
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
+    "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"
@@ -186,7 +187,7 @@ Fine-tuned with TransferHub {__version__}.
 ```python
 import transferhub as hub
 
-hub.load("path/to/this/folder").predict(["a text", "another"]).labels
+hub.load("path/to/this/folder").{task.usage}
 ```
 
 Weights are fp32 in safetensors; nothing here is code or pickle.

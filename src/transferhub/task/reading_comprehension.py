@@ -131,7 +131,7 @@ class ReadingComprehensionTask(TextTask):
         self.metrics_choices = scores_chosen(metrics_choices, self.sub_task)
         self.null_score_diff_threshold = float(null_score_diff_threshold)
         self.n_best_size, self.max_answer_length = int(n_best_size), int(max_answer_length)
-        self._learnt: tuple[BaseDataset, BaseDataset] | None = None  # what `rows` was told, and gives
+        self._learnt: tuple[list[Any], BaseDataset] | None = None  # what `rows` was told, and gives
 
     def _build_net(self) -> list[Variable]:
         """``start_logits``, ``end_logits`` ``[P, L]`` of the architecture's head; ``logits`` ``[P, L, 2]`` of ours."""
@@ -206,8 +206,9 @@ class ReadingComprehensionTask(TextTask):
             DataError: None is left.
         """
         rows = super().rows()
-        if self._learnt is None or self._learnt[0] is not rows:
-            self._learnt = rows, _learnable(rows)
+        told = [rows, rows.train_examples, rows.dev_examples, rows.test_examples]
+        if self._learnt is None or any(now is not then for now, then in zip(told, self._learnt[0], strict=True)):
+            self._learnt = told, _learnable(rows)
         return self._learnt[1]
 
     def description(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ NAMES = [
     "ModuleTask",
     "MultiLabelClassifierTask",
     "RegressionTask",
+    "ReadingComprehensionTask",
     "RunConfig",
     "SequenceLabelTask",
     "TextClassifierTask",

@@ -30,6 +30,7 @@ _WHERE = {
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
     "RegressionTask": "task.regression",
+    "ReadingComprehensionTask": "task.reading_comprehension",
     "RunConfig": "engine.config",
     "SequenceLabelTask": "task.sequence_label",
     "TextClassifierTask": "task.classifier",
@@ -64,6 +65,7 @@ __all__ = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "ReadingComprehensionTask",
     "RegressionTask",
     "RunConfig",
     "SequenceLabelTask",
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from transferhub.task.image_classifier import ImageClassifierTask as ImageClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
+    from transferhub.task.reading_comprehension import ReadingComprehensionTask as ReadingComprehensionTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
     from transferhub.task.sequence_label import SequenceLabelTask as SequenceLabelTask

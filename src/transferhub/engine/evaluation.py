@@ -97,17 +97,21 @@ class Collected:
 
     Args:
         rows: How many there are.
-        answers: Outputs and batch → what is found for each of its rows: an array ``[B, …]`` whose shape behind the
-            rows is always the same, or a list.
+        answers: Outputs, batch and numbers of its rows → what is found for each of them: an array ``[B, …]`` whose
+            shape behind the rows is always the same, or a list.
     """
 
-    def __init__(self, rows: int, answers: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Answers]) -> None:
+    def __init__(
+        self,
+        rows: int,
+        answers: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], npt.NDArray[np.int64]], Answers],
+    ) -> None:
         self._rows, self._answers = rows, answers
         self.values: Answers = []
 
     def __call__(self, rows: npt.NDArray[np.int64], batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Keep a batch's part."""
-        found = self._answers(outputs, batch)
+        found = self._answers(outputs, batch, rows)
         if not len(self.values):
             if isinstance(found, np.ndarray):
                 self.values = np.empty((self._rows, *found.shape[1:]), found.dtype)

@@ -6,6 +6,7 @@ from transferhub.reader.image_columns import ImageColumns
 from transferhub.reader.image_reader import ImageClassificationReader
 from transferhub.reader.label_readers import MultiLabelClassifyReader, RegressionReader
 from transferhub.reader.reader import Reader
+from transferhub.reader.reading_reader import ReadingComprehensionReader
 from transferhub.reader.sequence_label_reader import SequenceLabelReader
 from transferhub.reader.tensor_reader import TensorReader
 from transferhub.reader.text_reader import TextReader
@@ -20,6 +21,7 @@ __all__ = [
     "MultiLabelClassifyReader",
     "Padding",
     "Reader",
+    "ReadingComprehensionReader",
     "RegressionReader",
     "SequenceLabelReader",
     "TensorReader",

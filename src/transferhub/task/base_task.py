@@ -14,7 +14,7 @@ from transferhub.dataset import BaseDataset, InputExample
 from transferhub.dataset.targets import label_names
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import Answers, slices
+from transferhub.engine.evaluation import Answers, Collected, slices
 from transferhub.engine.events import Events, Hook
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.objective import Meter
@@ -80,6 +80,10 @@ class BaseTask:
     """What rows' labels are read as, one of `dataset.kinds.KINDS`; None: as the data set says."""
     pipeline_tag: ClassVar[str | None] = None
     """What model hubs call the kind of task."""
+    usage: ClassVar[str] = 'predict(["a text", "another"]).labels'
+    """What the saved model's card shows of it."""
+    percent_scores: ClassVar[bool] = False
+    """Whether its scores are in percent already, as the official definitions of some data sets have them."""
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     """What `from_description` looks at in a saved description: name → the types it may have."""
 
@@ -190,6 +194,10 @@ class BaseTask:
         """What is found for each row of a batch, as small as can be: an array ``[B, …]``, or a list."""
         arrays = [outputs[output.name].float().cpu().numpy() for output in self.outputs]
         return list(zip(*arrays, strict=True))
+
+    def collected(self, columns: Columns) -> Collected:
+        """Gathers `answers` to all rows of a split, batch by batch."""
+        return Collected(len(columns), lambda outputs, batch, rows: self.answers(outputs, batch))
 
     def run_results(self, answers: Answers) -> list[Any]:
         """A batch's answers as 1.x gave them; here an array for each output."""

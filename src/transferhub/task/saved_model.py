@@ -33,6 +33,7 @@ TASKS = {
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
+    "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"
@@ -234,7 +235,7 @@ Fine-tuned with TransferHub {__version__}.
 ```python
 import transferhub as hub
 
-hub.load("path/to/this/folder").predict({'["a text", "another"]' if length > 1 else '["picture.jpg"]'}).labels
+hub.load("path/to/this/folder").{task.usage}
 ```
 
 Weights are fp32 in safetensors; nothing here is code or pickle.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transferhub import atomic
+from transferhub.dataset import ReadingExample
 from transferhub.dataset.examples import where
 from transferhub.dataset.kinds import SPLIT
 from transferhub.engine.run_state import RunState
@@ -73,7 +74,9 @@ def write_predictions(path: Path, split: ScoredSplit, reader: Reader) -> None:
 
 
 def label_of(example: Any) -> Any:
-    """What a row is to be: an `InputExample`'s label, the second of a pair ``(path, label)``."""
+    """What a row is to be: its label, the second of a pair ``(path, label)``, the texts of a question's answers."""
+    if isinstance(example, ReadingExample):
+        return " | ".join(dict.fromkeys(text for text, _ in example.answers))
     return example[1] if isinstance(example, tuple) else getattr(example, "label", None)
 
 

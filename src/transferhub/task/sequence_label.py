@@ -19,7 +19,7 @@ from transferhub.metrics.choices import chosen
 from transferhub.module import Module
 from transferhub.reader import Columns, SequenceLabelReader, TextReader
 from transferhub.task import applying
-from transferhub.task.classifier import known_labels
+from transferhub.task.class_task import known_labels
 from transferhub.task.scored import ScoredSplit, Shown
 from transferhub.task.scored_tags import show_tags
 from transferhub.task.tag_predictions import TagAnswer, TagPredictions, as_of_1x

@@ -8,15 +8,20 @@ import transferhub
 NAMES = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
     "RegressionTask",
     "RunConfig",
     "TextClassifierTask",
@@ -30,6 +35,7 @@ NAMES = [
     "logger",
     "network",
     "reader",
+    "tokenizer",
 ]
 
 

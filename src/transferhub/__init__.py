@@ -24,10 +24,15 @@ _WHERE = {
     "LoRAStrategy": "strategy",
     "ULMFiTStrategy": "strategy",
     "BaseTask": "task.base_task",
+    "BertTokenizer": "tokenizer",
+    "CustomTokenizer": "tokenizer",
+    "ErnieTinyTokenizer": "tokenizer",
     "HubError": "errors",
     "Module": "module",
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
+    "PairwiseTextMatchingTask": "task.pairwise_matching",
+    "PointwiseTextMatchingTask": "task.pointwise_matching",
     "RegressionTask": "task.regression",
     "RunConfig": "engine.config",
     "TextClassifierTask": "task.classifier",
@@ -47,20 +52,26 @@ _ROOMS = (
     "layers",
     "network",
     "fluid",
+    "tokenizer",
 )
 
 __all__ = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "L2SPFinetuneStrategy",
     "LoRAStrategy",
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
     "RegressionTask",
     "RunConfig",
     "TextClassifierTask",
@@ -74,6 +85,7 @@ __all__ = [
     "logger",
     "network",
     "reader",
+    "tokenizer",
 ]
 
 if TYPE_CHECKING:
@@ -82,6 +94,7 @@ if TYPE_CHECKING:
     from transferhub import layers as layers
     from transferhub import network as network
     from transferhub import reader as reader
+    from transferhub import tokenizer as tokenizer
     from transferhub.engine.config import RunConfig as RunConfig
     from transferhub.errors import HubError as HubError
     from transferhub.graph.applied import apply as apply
@@ -98,8 +111,13 @@ if TYPE_CHECKING:
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
+    from transferhub.task.pairwise_matching import PairwiseTextMatchingTask as PairwiseTextMatchingTask
+    from transferhub.task.pointwise_matching import PointwiseTextMatchingTask as PointwiseTextMatchingTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
+    from transferhub.tokenizer import BertTokenizer as BertTokenizer
+    from transferhub.tokenizer import CustomTokenizer as CustomTokenizer
+    from transferhub.tokenizer import ErnieTinyTokenizer as ErnieTinyTokenizer
 
 
 def __getattr__(name: str) -> Any:

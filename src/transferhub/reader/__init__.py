@@ -3,6 +3,7 @@
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Columns, Padding
 from transferhub.reader.label_readers import MultiLabelClassifyReader, RegressionReader
+from transferhub.reader.matching_reader import TextMatchingReader
 from transferhub.reader.reader import Reader
 from transferhub.reader.tensor_reader import TensorReader
 from transferhub.reader.text_reader import TextReader
@@ -17,5 +18,6 @@ __all__ = [
     "Reader",
     "RegressionReader",
     "TensorReader",
+    "TextMatchingReader",
     "TextReader",
 ]

@@ -29,6 +29,8 @@ TASKS = {
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
+    "PointwiseTextMatchingTask": "transferhub.task.pointwise_matching:PointwiseTextMatchingTask",
+    "PairwiseTextMatchingTask": "transferhub.task.pairwise_matching:PairwiseTextMatchingTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from transferhub.dataset import BaseDataset, Examples, TripleExample
 from transferhub.dataset.examples import where
 from transferhub.errors import ConfigError, RunError
+from transferhub.graph.variable import MASK
 from transferhub.reader.classify_reader import ClassifyReader
 from transferhub.reader.columns import Chunk, Columns
 from transferhub.reader.slots import ENDINGS, WORDS, SlotColumns, slot_texts
@@ -99,8 +100,9 @@ class TextMatchingReader(TextReader):
 
     @property
     def given(self) -> list[str]:
-        """Names of what it gives of a row, without the masks."""
-        return [name + end for end in ENDINGS[: self.num_slots] for name in self.texts.feed_names]
+        """Names of what it gives of a row."""
+        names = dict.fromkeys((*self.texts.feed_names, MASK))
+        return [name + end for end in ENDINGS[: self.num_slots] for name in names]
 
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Read rows chunk by chunk; a chunk has a piece for each text.

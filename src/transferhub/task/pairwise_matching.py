@@ -134,10 +134,7 @@ class PairwiseTextMatchingTask(BaseTask):
         if module is not None and given == [None, None, None]:
             given = matching.features_of(module, 3, network, max_seq_len)
         query, left, right = matching.vectors(given, NAMES, network)
-        near = [
-            layers.cosine(query, left, name="left_similarity"),
-            layers.cosine(query, right, name="right_similarity"),
-        ]
+        near = [layers.cosine(query, left), layers.cosine(query, right)]
         if module is not None:
             config = config or matching.usual_config(near)
         dataset = _triples(dataset)
@@ -197,7 +194,8 @@ class PairwiseTextMatchingTask(BaseTask):
 
     def meter(self, columns: Columns | None = None) -> "TripleMeter":
         """Counts, and rankings by query."""
-        return TripleMeter(self.metrics_choices, columns.examples if columns is not None else ())
+        examples = columns.examples if columns is not None else ()
+        return TripleMeter(self.metrics_choices, [each.name for each in self._near], examples)
 
     def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
         """Both similarities, float32 ``[B, 2]``: left, right."""
@@ -283,11 +281,12 @@ class TripleMeter:
 
     Args:
         names: Of the scores.
+        outputs: Names of the similarities, left and right.
         examples: The rows of the split, for scores by query.
     """
 
-    def __init__(self, names: Sequence[str], examples: Sequence[InputExample]) -> None:
-        self._names, self._examples = list(names), examples
+    def __init__(self, names: Sequence[str], outputs: Sequence[str], examples: Sequence[InputExample] = ()) -> None:
+        self._names, self._outputs, self._examples = list(names), list(outputs), examples
         self._matrix, self._ranks = ConfusionMatrix(2), ranking.RankingScores()
         self._ranking = [name for name in names if name in ranking.NAMES]
         self._seen: set[int] = set()  # candidates that more than one triple of a query has are ranked once
@@ -300,7 +299,7 @@ class TripleMeter:
     ) -> None:
         """Count a batch; left is predicted where it is nearer than right."""
         labels = batch["labels"].cpu().numpy()
-        left, right = (outputs[name][:, 0].float().cpu().numpy() for name in ("left_similarity", "right_similarity"))
+        left, right = (outputs[name][:, 0].float().cpu().numpy() for name in self._outputs)
         self._matrix.update(labels, (left > right).astype(np.int64))
         if rows is None or not self._ranking:
             return

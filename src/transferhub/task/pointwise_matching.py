@@ -112,6 +112,9 @@ class PointwiseTextMatchingTask(TextClassifierTask):
         """Pairs, always."""
         return True
 
+    def check_rows(self, rows: Sequence[Any]) -> None:
+        """Nothing: the reader refuses each row that is no pair, by its place."""
+
     def check_feed_list(self) -> None:
         """Refuse a reader that does not give what the network reads."""
         matching.check_feeds(self)

@@ -8,9 +8,12 @@ import transferhub
 NAMES = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "ImageClassifierTask",
     "L2SPFinetuneStrategy",
@@ -18,6 +21,8 @@ NAMES = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
     "RegressionTask",
     "ReadingComprehensionTask",
     "RunConfig",
@@ -33,6 +38,7 @@ NAMES = [
     "logger",
     "network",
     "reader",
+    "tokenizer",
 ]
 
 

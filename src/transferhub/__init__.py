@@ -24,11 +24,16 @@ _WHERE = {
     "LoRAStrategy": "strategy",
     "ULMFiTStrategy": "strategy",
     "BaseTask": "task.base_task",
+    "BertTokenizer": "tokenizer",
+    "CustomTokenizer": "tokenizer",
+    "ErnieTinyTokenizer": "tokenizer",
     "HubError": "errors",
     "ImageClassifierTask": "task.image_classifier",
     "Module": "module",
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
+    "PairwiseTextMatchingTask": "task.pairwise_matching",
+    "PointwiseTextMatchingTask": "task.pointwise_matching",
     "RegressionTask": "task.regression",
     "ReadingComprehensionTask": "task.reading_comprehension",
     "RunConfig": "engine.config",
@@ -50,14 +55,18 @@ _ROOMS = (
     "layers",
     "network",
     "fluid",
+    "tokenizer",
 )
 
 __all__ = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "ImageClassifierTask",
     "L2SPFinetuneStrategy",
@@ -65,6 +74,8 @@ __all__ = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
     "ReadingComprehensionTask",
     "RegressionTask",
     "RunConfig",
@@ -80,6 +91,7 @@ __all__ = [
     "logger",
     "network",
     "reader",
+    "tokenizer",
 ]
 
 if TYPE_CHECKING:
@@ -88,6 +100,7 @@ if TYPE_CHECKING:
     from transferhub import layers as layers
     from transferhub import network as network
     from transferhub import reader as reader
+    from transferhub import tokenizer as tokenizer
     from transferhub.engine.config import RunConfig as RunConfig
     from transferhub.errors import HubError as HubError
     from transferhub.graph.applied import apply as apply
@@ -105,10 +118,15 @@ if TYPE_CHECKING:
     from transferhub.task.image_classifier import ImageClassifierTask as ImageClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
+    from transferhub.task.pairwise_matching import PairwiseTextMatchingTask as PairwiseTextMatchingTask
+    from transferhub.task.pointwise_matching import PointwiseTextMatchingTask as PointwiseTextMatchingTask
     from transferhub.task.reading_comprehension import ReadingComprehensionTask as ReadingComprehensionTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
     from transferhub.task.sequence_label import SequenceLabelTask as SequenceLabelTask
+    from transferhub.tokenizer import BertTokenizer as BertTokenizer
+    from transferhub.tokenizer import CustomTokenizer as CustomTokenizer
+    from transferhub.tokenizer import ErnieTinyTokenizer as ErnieTinyTokenizer
 
 
 def __getattr__(name: str) -> Any:

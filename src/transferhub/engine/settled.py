@@ -101,7 +101,7 @@ def what_is_read(
             trial = _with_random_rest(network, settled) if tried else network
             found = []
             for each in cut:
-                kept = _smallest(trial, each, values, batch, fixed, tried)
+                kept = _smallest(trial, each, values, batch, fixed, tried, columns.slots)
                 if kept is None:
                     return None
                 found.append(kept)
@@ -111,12 +111,20 @@ def what_is_read(
 
 
 def _smallest(
-    trial: Network, settled: Settled, values: dict[str, Any], batch: dict[str, Tensor], fixed: bool, tried: bool
+    trial: Network,
+    settled: Settled,
+    values: dict[str, Any],
+    batch: dict[str, Tensor],
+    fixed: bool,
+    tried: bool,
+    slots: int,
 ) -> Kept | None:
     value = values[settled.name]
     expected = trial(batch | values) if tried else {}
     for form in forms_of(trial.parts[settled.place], settled.output, value):
         tensor = form.keep(value)
+        if slots > 1 and tensor.dim() > 2:
+            continue  # rows of several texts have a length for each: of them, only a vector a row is kept
         for kept in _ways(settled, form, tensor, batch["input_mask"], fixed):
             if not tried:
                 return kept

@@ -5,6 +5,7 @@ from transferhub.reader.columns import Columns, Padding
 from transferhub.reader.image_columns import ImageColumns
 from transferhub.reader.image_reader import ImageClassificationReader
 from transferhub.reader.label_readers import MultiLabelClassifyReader, RegressionReader
+from transferhub.reader.matching_reader import TextMatchingReader
 from transferhub.reader.reader import Reader
 from transferhub.reader.reading_reader import ReadingComprehensionReader
 from transferhub.reader.sequence_label_reader import SequenceLabelReader
@@ -25,5 +26,6 @@ __all__ = [
     "RegressionReader",
     "SequenceLabelReader",
     "TensorReader",
+    "TextMatchingReader",
     "TextReader",
 ]

@@ -60,6 +60,10 @@ class TextReader(Reader):
     def arrays(self, batch: Mapping[str, npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64]) -> list[Any]:
         """A batch as 1.x's readers give it, without labels."""
 
+    def arranged(self, columns: Columns) -> Columns:
+        """The columns as a network reads them, of what `read` gave."""
+        return columns
+
     @property
     def label_map(self) -> dict[str, int]:
         """Label name → id, as the data set has it."""
@@ -99,6 +103,7 @@ class TextReader(Reader):
         else:
             columns = Columns.from_chunks(self.chunks(examples, teacher), self.types_of(teacher), labels)
         columns.examples = examples
+        columns = self.arranged(columns)
         self.say_cut(phase, columns)
         return columns
 
@@ -106,26 +111,30 @@ class TextReader(Reader):
         """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
         columns = Columns.from_chunks(self.read(rows), self.types_of(None), None)
         columns.examples = rows
+        columns = self.arranged(columns)
         self.say_cut("rows", columns)
         return columns
 
     def say_cut(self, name: str, columns: Columns) -> None:
         """Say how much of a split's texts is not read, or read in windows; silence: nothing."""
-        cut = columns.cut
+        cut, count = columns.cut, len(columns) * columns.slots
+        what = "rows" if columns.slots == 1 else "texts"
         if cut.windowed:
             logger.info(
-                "%s: %d of %d rows are longer than %d tokens and read in windows",
+                "%s: %d of %d %s are longer than %d tokens and read in windows",
                 name,
                 cut.windowed,
-                len(columns),
+                count,
+                what,
                 self.max_seq_len,
             )
         if cut.tokens:
             logger.info(
-                "%s: %d of %d rows are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
+                "%s: %d of %d %s are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
                 name,
                 cut.rows,
-                len(columns),
+                count,
+                what,
                 self.max_seq_len,
                 f"{cut.tokens:,}",
                 f"{cut.of:,}",
@@ -140,7 +149,7 @@ class TextReader(Reader):
                 f"{cut.unknown + cut.of:,}",
             )
         if cut.bare:
-            logger.info("%s: %d of %d rows have no word of the vocabulary; they are kept", name, cut.bare, len(columns))
+            logger.info("%s: %d of %d %s have no word of the vocabulary; they are kept", name, cut.bare, count, what)
 
     def data_generator(
         self,

@@ -34,6 +34,8 @@ TASKS = {
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
     "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
+    "PointwiseTextMatchingTask": "transferhub.task.pointwise_matching:PointwiseTextMatchingTask",
+    "PairwiseTextMatchingTask": "transferhub.task.pairwise_matching:PairwiseTextMatchingTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"

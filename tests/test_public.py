@@ -16,6 +16,8 @@ NAMES = [
     "LoRAStrategy",
     "Module",
     "ModuleTask",
+    "MultiLabelClassifierTask",
+    "RegressionTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",

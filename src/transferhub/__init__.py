@@ -27,6 +27,8 @@ _WHERE = {
     "HubError": "errors",
     "Module": "module",
     "ModuleTask": "task.module_task",
+    "MultiLabelClassifierTask": "task.multi_label",
+    "RegressionTask": "task.regression",
     "RunConfig": "engine.config",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
@@ -58,6 +60,8 @@ __all__ = [
     "LoRAStrategy",
     "Module",
     "ModuleTask",
+    "MultiLabelClassifierTask",
+    "RegressionTask",
     "RunConfig",
     "TextClassifierTask",
     "ULMFiTStrategy",
@@ -93,6 +97,8 @@ if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask as BaseTask
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
+    from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
+    from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
 
 

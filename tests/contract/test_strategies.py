@@ -136,6 +136,9 @@ class Objective:
     def losses(self, outputs, batch):
         return nn.functional.cross_entropy(outputs["logits"].float(), batch["labels"], reduction="none")
 
+    def rank(self, scores, loss):
+        return -loss
+
     def meter(self, columns=None):
         return ClassMeter(2, {"acc": None})
 

@@ -1,5 +1,7 @@
 """Every built-in text set from files written as `sets.toml` says, and from the real ones where they are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -215,3 +217,13 @@ def test_the_real_sets_have_their_counts_and_no_damaged_row(real_data, lines, na
         assert values.dtype == np.float32
     if dataset.kind == "answers":
         assert all(row.trainable for row in dataset.train_examples)
+
+
+def test_the_documents_table_has_every_set_with_its_folder_and_licence():
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for card in cards().values():
+        folder = card.folder.format(language="zh")
+        assert any(
+            f"| {card.summary} | `{folder}` |" in line and line.endswith(f"{', '.join(card.metric)} | {card.licence} |")
+            for line in page.splitlines()
+        ), card.name

@@ -12,13 +12,15 @@ import transferhub as hub
 from architectures import SETTINGS, write_architecture
 from conftest import read_json, reviews
 from transferhub import atomic
-from transferhub.engine.evaluation import stream
-from transferhub.engine.features import FeatureColumns, Features
-from transferhub.engine.kernels import speed_up
+from transferhub.engine.evaluation import stream, tensors
+from transferhub.engine.features import FeatureColumns, Features, packed_copy
+from transferhub.engine.frozen import FrozenFeatures
+from transferhub.engine.kernels import PackedLinear, speed_up
 from transferhub.engine.settled import describe, frozen_until, what_is_read
 from transferhub.errors import ConfigError, RunError
 from transferhub.graph import Network, Node, Source, Variable
-from transferhub.reader import ClassifyReader
+from transferhub.graph.forms import forms_of
+from transferhub.reader import ClassifyReader, Padding
 from transferhub.strategy import Steps
 
 LAST = "step_24/model.safetensors"
@@ -94,6 +96,27 @@ def test_of_every_architecture_only_what_its_own_head_reads_is_kept(kind, frozen
     there = FeatureColumns(columns, features, torch.float32)
     for plain, read in zip(stream(network, columns, pad, 7, "cpu"), stream(network, there, pad, 7, "cpu"), strict=True):
         torch.testing.assert_close(read[2]["logits"], plain[2]["logits"], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_packed_weights_compute_the_same_and_change_no_network(kind, frozen_task, tmp_path):
+    task = frozen_task(write_architecture(kind, tmp_path / kind))
+    network = speed_up(task.build_network()).eval()
+    batch = tensors(task.reader.columns("train"), np.arange(8), task.reader.pad, "cpu")
+    names = [each.name for each in network.split([0])]
+    before = [type(module) for module in network.modules()]
+    packed = packed_copy(network, names)
+    assert [type(module) for module in network.modules()] == before
+    assert any(isinstance(module, PackedLinear) for module in packed.modules())
+    assert {id(p) for p in packed.parameters()} == {id(p) for p in network.parameters()}
+    with torch.inference_mode():
+        for name in names:
+            found, wanted = (each.compute(batch, [name])[name] for each in (packed, network))
+            for form in forms_of(network.parts[0], "everything", wanted):
+                real = batch["input_mask"].bool()
+                one, other = form.keep(found), form.keep(wanted)
+                where = real if one.dim() == 3 else slice(None)
+                torch.testing.assert_close(one[where], other[where], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("hidden_units", [None, [8]])
@@ -382,6 +405,17 @@ def test_which_parts_are_settled_and_until_when(frozen_task):
         network = frozen_task(trainable=trainable).build_network()
         plan = strategy.plan(network.described_parameters(), Steps(24, 8))
         assert frozen_until(network, plan) == expected, strategy
+
+
+def test_a_table_that_ids_are_looked_up_in_is_not_kept(tmp_path):
+    words, run_of = hub.layers.data("word_ids"), {}
+    for name, frozen in (("table", lambda x: x), ("recurrent", lambda x: hub.layers.gru(x, 4, trainable=False))):
+        below = hub.layers.embedding(words, [7, 4], trainable=False)
+        network = Network([hub.layers.fc(hub.layers.max_over_time(frozen(below)), 2)])
+        plan = hub.DefaultStrategy().plan(network.described_parameters(), Steps(4, 2))
+        features = FrozenFeatures(network, plan, 2, Padding({"word_ids": 6}), "cpu", None)
+        run_of[name] = [each.output for each in features._cut(0)]
+    assert run_of == {"table": [], "recurrent": ["out"]}
 
 
 def test_nothing_is_settled_where_adapters_move(frozen_task, in_tmp, home):

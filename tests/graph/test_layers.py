@@ -11,7 +11,9 @@ from torch import nn
 from transferhub import layers
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Network, Program, Variable, mask_of, needs_fixed_length
-from transferhub.graph.recurrent import ProjectedGRU, Recurrent, reading_order
+from transferhub.graph.convolution import ConvPool
+from transferhub.graph.pooling import pooled
+from transferhub.graph.recurrent import ProjectedGRU, Recurrent, is_one_stretch, reading_order
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.strategy.plan import Steps
 
@@ -145,6 +147,49 @@ def test_the_projected_gru_is_its_formula():
         c = torch.tanh(given[:, 4:] + (r * h) @ layer.candidate.weight.T)
         h = (1 - u) * h + u * c
     torch.testing.assert_close(layer(x)["out"][:, -1], h)
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_reading_at_once_is_reading_in_order(kind, direction, left):
+    torch.manual_seed(0)
+    layer, values = Recurrent(kind, 5, 4, direction), torch.randn(4, 7, 5, requires_grad=True)
+    mask = (torch.arange(7) < torch.tensor([7, 4, 1, 0])[:, None]).long()
+    mask = mask.flip(1) if left else mask
+    assert is_one_stretch(mask)
+    assert not is_one_stretch(torch.tensor([[1, 1, 0], [1, 0, 1]]))
+    moved, found = [values, *layer.parameters()], []
+    ordered = [layer._read(each, values, mask, name.startswith("b")) for name, each in layer.ways.items()]
+    for states in (layer(values, mask)["out"], torch.cat(ordered, dim=2) * (mask != 0).unsqueeze(2)):
+        weights = torch.linspace(-1, 1, states.numel()).view(states.shape)
+        found.append([states, *torch.autograd.grad((states * weights).sum(), moved)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("act", [None, "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+def test_the_highest_windows_gradients_are_those_of_the_plain_way(window, act):
+    torch.manual_seed(window)
+    layer, values = ConvPool(6, 4, window, act), torch.randn(5, 9, 6, requires_grad=True)
+    torch.nn.init.normal_(layer.conv.bias)
+    mask = torch.ones(5, 9, dtype=torch.long)
+    mask[0, 4:], mask[1, :3], mask[2, 2:7], mask[3] = 0, 0, 0, 0
+
+    def plain(values):
+        around = torch.nn.functional.pad((values * mask.unsqueeze(2)).transpose(1, 2), layer._around)
+        made = layer.conv(around).transpose(1, 2)
+        return pooled(made if act is None else getattr(torch, act)(made), mask, "max")
+
+    moved, found = [values, *layer.parameters()], []
+    for highest in (layer(values, mask)["out"], plain(values)):
+        weights = torch.linspace(-1, 1, highest.numel()).view(highest.shape)
+        found.append([highest, *torch.autograd.grad((highest * weights).sum(), moved)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(values, mask)["out"], found[0][0].detach(), atol=1e-6, rtol=0)
 
 
 def test_reading_order_puts_real_places_first():

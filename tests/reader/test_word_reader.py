@@ -48,6 +48,20 @@ def test_without_a_word_for_the_unknown_such_a_row_is_padding(tmp_path):
     assert ids(LACClassifyReader(tmp_path / "vocab.txt", cut="whitespace").encode(["x"])) == [[1]]
 
 
+def test_unknown_words_may_be_kept_and_stay_so_in_a_saved_reader(vocab, tmp_path):
+    reader = LACClassifyReader(vocab, cut="whitespace", max_len=4, keep_unknown=True)
+    rows = ["what a good room", "The x", "y z", "a b c good"]
+    assert ids(reader.encode(rows)) == [[UNK, UNK, 2, 1], [0, UNK], [UNK, UNK], [UNK, UNK, UNK, 2]]
+    (tmp_path / "saved").mkdir()
+    reader.save_tokenizer(tmp_path / "saved")
+    opened = LACClassifyReader.reopened(tmp_path / "saved", reader.settings())
+    assert ids(opened.encode(rows)) == ids(reader.encode(rows))
+    assert reader.fingerprint != LACClassifyReader(vocab, cut="whitespace", max_len=4).fingerprint
+    (tmp_path / "bare.txt").write_text("a\nb\n")
+    with pytest.raises(ConfigError, match="no word for the unknown"):
+        LACClassifyReader(tmp_path / "bare.txt", cut="whitespace", keep_unknown=True)
+
+
 def test_capitals_are_looked_for_as_they_are_and_then_in_lower_case(vocab):
     assert ids(LACClassifyReader(vocab, cut="whitespace").encode(["The ROOM"])) == [[0, 1]]
     exact = LACClassifyReader(vocab, cut="whitespace", do_lower_case=False)

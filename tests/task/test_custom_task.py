@@ -129,8 +129,10 @@ def test_metrics_may_be_summed_up_as_in_1x(parts, monkeypatch):
 
 def test_without_metrics_the_lowest_loss_is_the_best(parts, monkeypatch):
     monkeypatch.delattr(OfLayers, "_add_metrics")
-    result = OfLayers(**parts()).finetune_and_eval()
-    assert result.dev["negative_loss"] == pytest.approx(-result.dev["loss"], abs=1e-6)
+    task = OfLayers(**parts())
+    result = task.finetune_and_eval()
+    assert list(result.dev) == ["loss"]
+    assert task.best_score == pytest.approx(-result.dev["loss"], abs=1e-6)
 
 
 def test_hooks_and_what_predict_returns_may_be_changed(parts):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import transferhub as hub
-from transferhub.dataset import InputExample
+from transferhub.dataset import BaseDataset, InputExample
 from transferhub.engine.run_folder import read_record
 from transferhub.errors import ConfigError
 
@@ -73,3 +73,27 @@ def test_what_f1_is_of_is_in_log_result_and_report(make_task, in_tmp, lines):
     assert sum(said in line for line in lines) == 1
     assert result.notes == read_record(in_tmp / "run")["result"]["notes"] == [said]
     assert "f1 and recall are of the class" in (in_tmp / "run" / "report.html").read_text()
+
+
+def test_a_question_s_candidates_are_ranked(tiny, tmp_path):
+    draw = np.random.default_rng(0)
+    rows = [
+        InputExample(None, f"{word} room", f"{other} food", "yes" if place == 0 else "no")
+        for word in ("good", "bad", "clean", "dull", "fast")
+        for place, other in enumerate(draw.permutation(["tasty", "bland", "slow"]))
+    ]
+    dataset = BaseDataset(label_list=["no", "yes"])
+    dataset.train_examples = dataset.dev_examples = rows
+    config = hub.RunConfig(num_epoch=1, batch_size=4, precision="fp32", checkpoint_dir=tmp_path / "run")
+    task = hub.TextClassifierTask(
+        module=hub.Module(directory=tiny), dataset=dataset, config=config, metrics_choices=["mrr", "map", "acc"]
+    )
+    result = task.finetune_and_eval()
+    scores = task.predict([(row.text_a, row.text_b) for row in rows]).probabilities[:, 1]
+    ranks = []
+    for first in range(0, len(rows), 3):
+        right = next(place for place in range(3) if rows[first + place].label == "yes")
+        mine = scores[first : first + 3]
+        ranks.append(1 + int((mine > mine[right]).sum()))
+    assert result.dev["mrr"] == pytest.approx(np.mean([1 / rank for rank in ranks]))
+    assert result.dev["map"] == pytest.approx(result.dev["mrr"])  # one right candidate a question

@@ -203,7 +203,7 @@ class MultiLabelDataset(BaseNLPDataset):
     def _columns_of(self, path: Path, width: int, predict: bool) -> tuple[str, ...]:
         labels = len(self.given_labels or ())
         if labels > 1 and width in (labels + 1, labels + 2):
-            return (*("", "text_a")[labels + 1 - width :], *["label"] * labels)
+            return (*("", "text_a")[2 + labels - width :], *["label"] * labels)
         return super()._columns_of(path, width, predict)
 
 

@@ -215,7 +215,8 @@ def _form(labels: Sequence[Any], names: Sequence[str] | None) -> Form:
     separator = (fits or marks)[0]
     if not known:
         return Form("names", separator)
-    parts = {part for label in labels if label not in known for part in _pieces(label, separator)}
+    sets = (label for label in labels if not isinstance(label, str) or label not in known)
+    parts = {part for label in sets for part in _pieces(label, separator)}
     ids = parts and not parts & known and all(part.isdecimal() for part in parts)
     return Form("ids" if ids else "names", separator)
 

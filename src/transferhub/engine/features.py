@@ -4,6 +4,7 @@ A file holds one Variable: all tokens of all rows one after another, or one vect
 batches that depend on the rows alone, so that a refill gives the same bits, whoever asks for it.
 """
 
+import copy
 import hashlib
 import os
 import shutil
@@ -18,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from transferhub import atomic, cache, paths
+from transferhub.engine import kernels
 from transferhub.engine.batches import ordered_batches
 from transferhub.engine.evaluation import SettledColumns, stream, tensors
+from transferhub.engine.precision import in_bf16
 from transferhub.engine.settled import Kept
 from transferhub.errors import HubError
 from transferhub.graph import Network
@@ -45,6 +48,7 @@ class Features:
         device: Of the network.
         digest: What the values depend on beside the rows: `settled.describe`.
         batch_size: Rows computed together.
+        dtype: What to compute in, of a network in fp32; None: as the network is.
     """
 
     def __init__(
@@ -56,11 +60,14 @@ class Features:
         device: str,
         digest: str,
         batch_size: int = BATCH,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self._network, self._kept, self._columns, self._pad = network, list(kept), columns, pad
         self._device, self._batch_size = device, batch_size
+        self._in_bf16 = dtype == torch.bfloat16
         about = [digest, columns.digest, sorted(pad.values.items()), pad.left, batch_size]
         about += [(each.settled.name, each.form.name, each.shape, each.by_token) for each in kept]
+        about += ["bf16"] if self._in_bf16 else []
         self.key = hashlib.sha256(repr(about).encode()).hexdigest()
         self._files: list[_Mapped] = []
         self._said_gone = False
@@ -149,7 +156,8 @@ class Features:
 
     def compute(self) -> Iterator[tuple[npt.NDArray[np.int64], list[Values]]]:
         """Yield (pieces, values) batch by batch, longest rows first; values are padded."""
-        below = _Below(self._network, [each.settled.name for each in self._kept])
+        names = [each.settled.name for each in self._kept]
+        below = _Below(packed_copy(self._network, names, self._in_bf16), names)
         for rows, _, values in stream(below, self._columns, self._pad, self._batch_size, self._device):
             pieces, _ = self._columns.pieces_of(rows)
             yield (
@@ -177,7 +185,8 @@ class Features:
         self._network.train(mode)
         for kept, file in zip(self._kept, self._files, strict=True):
             tensor = kept.form.keep(values[kept.settled.name])
-            close = 1e-4 if tensor.dtype == torch.float32 else 0.1  # batches of other sizes round otherwise
+            exact = tensor.dtype == torch.float32 and not self._in_bf16
+            close = 1e-4 if exact else 0.1  # batches of other sizes round otherwise
             now = tensor.float().cpu().numpy()
             for place, piece in enumerate(pieces):
                 there = file.values[self._columns.offsets[piece] : self._columns.offsets[piece + 1]]
@@ -252,6 +261,20 @@ class FeatureColumns(SettledColumns):
     def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:
         """What is kept of these rows, in the type that the network computes in."""
         return self._features.restore(rows, batch, self._dtype)
+
+
+def packed_copy(network: Network, names: Sequence[str], bf16: bool = False) -> Network:
+    """The network, with its parts below the Variables `names` ready to compute alone; in fp32 it shares all weights."""
+    below = network.places_of(names)
+    parts = []
+    for place, part in enumerate(network.parts):
+        shared = {id(tensor): tensor for tensor in (*part.parameters(), *part.buffers())}
+        if place in below:
+            part = kernels.pack(in_bf16(part) if bf16 else copy.deepcopy(part, shared))
+        parts.append(part)
+    made = copy.copy(network)
+    made.__dict__["_modules"] = {**network._modules, "parts": nn.ModuleList(parts)}
+    return made
 
 
 class _Below(nn.Module):

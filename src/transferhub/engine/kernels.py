@@ -7,7 +7,7 @@ them are cut out of one 64-bit number. On other devices torch's own kernels are 
 
 import ctypes
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transferhub.graph import derive
 
 ATTENTION = "transferhub"
+USUAL_LINES = 1024  # of what a packed weight is multiplied with; other numbers give the same
 
 
 def speed_up(network: nn.Module) -> nn.Module:
@@ -40,6 +41,60 @@ class Linear(nn.Linear):
             product: Tensor = _Product.apply(input, self.weight, self.bias)
             return product
         return super().forward(input)
+
+
+class PackedLinear(nn.Linear):
+    """``nn.Linear`` for computing alone: its weight lies as oneDNN wants it, and a GELU may be part of the product."""
+
+    packed: Tensor
+    gelu: bool
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``[…, in]`` → ``[…, out]``; no gradient."""
+        act = ("gelu", "none") if self.gelu else ("none", "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(
+            input.contiguous(), self.packed, self.bias, act[0], [], act[1]
+        )
+        return product
+
+
+@torch.no_grad()
+def pack(network: nn.Module) -> nn.Module:
+    """Prepare a network that is never trained nor saved, in place: see `PackedLinear`. Elsewhere than on a CPU nothing.
+
+    What the products give is the same to rounding. In transformers' ``…Intermediate`` modules, a linear layer and an
+    activation, the two become one.
+    """
+    parameter = next(network.parameters(), None)
+    kinds = (torch.float32, torch.bfloat16) if torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
+    if not _onednn or parameter is None or parameter.device.type != "cpu":
+        return network
+    for module in network.modules():
+        if type(module) in (nn.Linear, Linear) and module.weight.dtype in kinds:
+            module.__class__ = PackedLinear
+            layer = cast(PackedLinear, module)
+            layer.packed, layer.gelu = torch.ops.mkldnn._reorder_linear_weight(layer.weight, USUAL_LINES), False
+    for module in network.modules():
+        dense, act = getattr(module, "dense", None), getattr(module, "intermediate_act_fn", None)
+        if isinstance(dense, PackedLinear) and _is_gelu(act) and _is_dense_then(act, module, dense):
+            dense.gelu, module.intermediate_act_fn = True, nn.Identity()
+    return network
+
+
+def _is_gelu(act: object) -> bool:
+    """Whether an activation is the exact GELU."""
+    points = torch.linspace(-4, 4, 17)
+    return callable(act) and torch.allclose(act(points), nn.functional.gelu(points), rtol=0, atol=1e-6)
+
+
+def _is_dense_then(act: Any, module: nn.Module, dense: nn.Linear) -> bool:
+    """Whether all that a module does is its linear layer and the activation."""
+    trial = torch.linspace(-1, 1, 2 * dense.in_features).view(2, -1).to(dense.weight.dtype)
+    try:
+        with torch.no_grad():
+            return torch.equal(module(trial), act(dense(trial)))
+    except Exception:  # it takes something else
+        return False
 
 
 class Dropout(nn.Dropout):

@@ -34,6 +34,9 @@ class Meter(Protocol):
 class Objective(Protocol):
     """Loss and scores of a task."""
 
+    def rank(self, scores: Mapping[str, float], loss: float) -> float:
+        """What chooses the best model, of an evaluation's scores and loss: the higher, the better."""
+
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The loss of each row that training minimises, float32 ``[B]``."""
 
@@ -42,3 +45,8 @@ class Objective(Protocol):
 
     def meter(self, columns: Columns | None = None) -> Meter:
         """A fresh meter: for a split that is evaluated as a whole, or for batches between two log lines (None)."""
+
+
+def first_or_loss(scores: Mapping[str, float], loss: float) -> tuple[str, float]:
+    """The main score by name; the loss where there is none."""
+    return next(iter(scores.items()), ("loss", loss))

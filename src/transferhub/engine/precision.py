@@ -16,6 +16,7 @@ from transferhub.graph.network import train_what_moves
 from transferhub.log import logger
 
 GAIN = 1.15  # bf16 must be this much faster to be chosen
+TRIALS, ENOUGH = (2, 5), 1.0  # steps that are timed: from 2 to 5, no more after a second
 
 
 class Working:
@@ -28,7 +29,7 @@ class Working:
 
     def __init__(self, master: nn.Module, precision: str) -> None:
         self.master = master
-        self.network = master if precision == "fp32" else _in_bf16(master)
+        self.network = master if precision == "fp32" else in_bf16(master)
         self._pairs = [] if self.network is master else self._moving_pairs()
 
     def train(self, moving: Collection[nn.Parameter]) -> None:
@@ -76,8 +77,8 @@ class Working:
             torch._foreach_copy_([working for _, working in self._pairs], [master.data for master, _ in self._pairs])
 
 
-def _in_bf16(master: nn.Module) -> nn.Module:
-    """A copy with parameters in bf16.
+def in_bf16(master: nn.Module) -> nn.Module:
+    """A copy of a network or of a part of one, with parameters in bf16.
 
     Buffers (running statistics, angles of positions) are the master's own, in their own types: what moves there is
     kept. Normalisation with running statistics stays fp32 for their sake.
@@ -128,10 +129,12 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
 
 def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: str) -> float:
     trial = Working(copy.deepcopy(network), precision).network.train()
-    best = float("inf")
+    best, began = float("inf"), time.perf_counter()
     try:
-        for _ in range(3):
+        for number in range(TRIALS[1]):
             started = time.perf_counter()
+            if number >= TRIALS[0] and started - began > ENOUGH:
+                break
             loss(trial).backward()  # type: ignore[no-untyped-call]
             if torch.cuda.is_available():
                 torch.cuda.synchronize()

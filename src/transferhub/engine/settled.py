@@ -40,6 +40,12 @@ def frozen_until(network: Network, plan: Plan) -> dict[int, int]:
     return first
 
 
+def is_lookup(part: nn.Module) -> bool:
+    """Whether all weights of a part are tables that ids are looked up in."""
+    owners = [module for module in part.modules() if any(True for _ in module.parameters(recurse=False))]
+    return bool(owners) and all(isinstance(module, nn.Embedding) for module in owners)
+
+
 @dataclass(frozen=True)
 class Kept:
     """What is kept of one settled Variable.

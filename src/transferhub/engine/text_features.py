@@ -42,19 +42,21 @@ def text_features(
     variable = outputs[output]
     if not len(texts):
         return [] if output == "sequence_output" else np.empty((0, variable.shape[-1]), np.float32)
-    reader = ClassifyReader(
+    reader = module.opened.get(("reader", str(length))) or ClassifyReader(
         vocab_path=module.get_vocab_path(),
         max_seq_len=length,
         sp_model_path=module.get_spm_path(),
         word_dict_path=module.get_word_dict_path(),
     )
+    module.opened["reader", str(length)] = reader
     columns = reader.encode(texts)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if (output, precision) not in module.networks:
+    if (output, precision) not in module.opened:
         made = Working(speed_up(Network([variable])), precision).network.to(device).eval()
         assert isinstance(made, Network)
-        module.networks[output, precision] = made, describe(made, made.split([0]), device)
-    network, digest = module.networks[output, precision]
+        digest = describe(made, made.split([0]), device)
+        module.opened[output, precision] = made, digest
+    network, digest = module.opened[output, precision]
     kept = what_is_read(network, network.split([0]), columns, reader.pad, device, tried=False)
     assert kept is not None
     features = Features(network, kept, columns, reader.pad, device, digest, batch_size)

@@ -27,7 +27,7 @@ from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.frozen import FrozenFeatures
 from transferhub.engine.memory import is_out_of_memory, parts_within, release
-from transferhub.engine.objective import Objective
+from transferhub.engine.objective import Objective, first_or_loss
 from transferhub.engine.precision import Working
 from transferhub.engine.run_state import RunState
 from transferhub.engine.signals import StopRequest
@@ -133,8 +133,9 @@ class Training:
         self._stage: tuple[bool, ...] = ()  # which groups move; () before the first step
         self._precision = precision
         self._unseen = False
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.features = FrozenFeatures(
-            network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features
+            network, plan, self.steps_in_epoch, splits.pad, self.device, config.cache_features, self._dtype
         )
         self._train: Columns = splits.train  # with features while they last
         self._meter = objective.meter()
@@ -174,7 +175,7 @@ class Training:
             found,
             self.epoch + 1,
             self.progress.step,
-            _score(self.best["scores"]) if self.best else float("nan"),
+            first_or_loss(self.best["scores"], self.best["loss"])[1] if self.best else float("nan"),
         )
         return True
 
@@ -206,7 +207,7 @@ class Training:
         """Where and why a run stopped early, in words."""
         best = self.best
         assert best is not None
-        name, score = next(iter(best["scores"].items()))
+        name, score = first_or_loss(best["scores"], best["loss"])
         return (
             f"step {self.progress.step} of {self.total_steps}, {self._evaluations_since(best['step'])} evaluations on "
             f"dev without a better {name} than {score:.5f} at step {best['step']}"
@@ -254,9 +255,9 @@ class Training:
             }
         )
         best = self.best
-        if best is None or _score(state.run_scores) > _score(best["scores"]):
+        if best is None or self._rank(state.run_scores, state.run_loss) > self._rank(best["scores"], best["loss"]):
             self._keep_as_best(state.run_scores, state.run_loss)
-            name, score = next(iter(state.run_scores.items()))
+            name, score = first_or_loss(state.run_scores, state.run_loss)
             logger.log(EVAL, "best model saved to %s [best %s=%.5f]", self.folder / BEST, name, score)
         self.events.fire("eval_end", [state])
         return state
@@ -324,8 +325,7 @@ class Training:
             names = [group.name for group, moves in zip(self.plan.groups, stage, strict=True) if not moves]
             logger.info("From step %d on more of the network moves; still frozen: %s", step + 1, names or "nothing")
         self._stage = stage
-        dtype = torch.bfloat16 if self._precision == "bf16" else torch.float32
-        self._train = self.features.of(self.splits.train, step, dtype)
+        self._train = self.features.of(self.splits.train, step, self._dtype)
         self._unseen = True
 
     def _say_without_gradient(self) -> None:
@@ -447,6 +447,11 @@ class Training:
         affordable = self._save_total + self._save_cost <= ROLLING_SHARE * (now - self._started)
         return affordable and (evaluated or now - self._saved_at >= ROLLING_SECONDS)
 
+    def _rank(self, scores: Mapping[str, float], loss: float) -> float:
+        """As the task ranks it; not a number never wins."""
+        rank = self.objective.rank(scores, loss)
+        return float("-inf") if math.isnan(rank) else rank
+
     def _keep_as_best(self, scores: Mapping[str, float], loss: float) -> None:
         with atomic.whole_folder(self.folder / BEST) as folder:
             self._save_best(folder, scores)
@@ -486,9 +491,3 @@ def _say_frozen_by_mistake(plan: Plan, parameters: Mapping[str, torch.nn.Paramet
             len(names),
             ", ".join(names[:3]) + (" …" if len(names) > 3 else ""),
         )
-
-
-def _score(scores: Mapping[str, float]) -> float:
-    """The first score; not a number never wins."""
-    first = next(iter(scores.values()), float("-inf"))
-    return float("-inf") if math.isnan(first) else first

@@ -1,7 +1,9 @@
 """Recurrent layers over padded batches: padding never enters, on whichever side it stands.
 
-A batch is put in order first, its real places in front (for the way back: the last one first), runs through torch's
-own layer, and is put back. On a CPU this trains fifteen times faster than a PackedSequence does.
+All is torch's own layer over whole batches: on a CPU that trains fifteen times faster than a PackedSequence does. Where
+padding stands before or after a row, a gate is held shut there, so that the state stays zero until the first real
+place. Elsewhere, and on a GPU, a batch is put in order first, its real places in front (for the way back: the last one
+first), and put back afterwards.
 """
 
 from typing import Literal
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 from transferhub.graph.initial import fill
 
 KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
+# Which of the gates keeps a zero state zero, and at what: an LSTM's input gate at 0, a GRU's update gate at 1.
+SHUT = {"lstm": (0, -1e4), "gru": (1, 1e4)}
 
 
 def reading_order(mask: Tensor, backward: bool) -> Tensor:
@@ -20,6 +24,13 @@ def reading_order(mask: Tensor, backward: bool) -> Tensor:
     places = torch.arange(length, device=mask.device).expand_as(mask)
     rank = length - 1 - places if backward else places
     return torch.where(mask != 0, rank, rank + length).argsort(dim=1)
+
+
+def is_one_stretch(mask: Tensor) -> bool:
+    """Whether the real places of every row stand together: mask ``[B, L]``."""
+    real = mask != 0
+    begins = (real[:, 1:] & ~real[:, :-1]).sum(dim=1) + real[:, 0]
+    return bool((begins <= 1).all())
 
 
 class Recurrent(nn.Module):
@@ -48,11 +59,40 @@ class Recurrent(nn.Module):
 
     def forward(self, input: Tensor, input_mask: Tensor | None = None) -> dict[str, Tensor]:
         """Return ``{"out": …}``: the state after each place, in the direction it was read in."""
-        states = [self._read(layer, input, input_mask, name[0] == "b") for name, layer in self.ways.items()]
-        together = states[0] if len(states) == 1 else torch.cat(states, dim=2)
+        if input.device.type == "cpu" and input.shape[1] and (input_mask is None or is_one_stretch(input_mask)):
+            together = self._read_at_once(input, input_mask)
+        else:
+            states = [self._read(layer, input, input_mask, name[0] == "b") for name, layer in self.ways.items()]
+            together = states[0] if len(states) == 1 else torch.cat(states, dim=2)
         if input_mask is not None:
             together = together.masked_fill((input_mask == 0).unsqueeze(2), 0.0)
         return {"out": together}
+
+    def _read_at_once(self, input: Tensor, mask: Tensor | None) -> Tensor:
+        """All directions in one call, the places first, as the library has them."""
+        values, weights = input.transpose(0, 1), list[Tensor]()
+        padding = None if mask is None or bool(mask.all()) else (mask == 0).transpose(0, 1).unsqueeze(2)
+        if padding is not None:
+            values = torch.cat([values, padding.to(values.dtype)], dim=2)
+        first, kind = next(iter(self.ways)).split("_")
+        for layer in self.ways.values():
+            inputs, *others = list[Tensor](layer.parameters())
+            size = others[0].shape[1]
+            if padding is not None:
+                column, (gate, shut) = inputs.new_zeros(len(inputs), 1), SHUT[kind]
+                column[gate * size : (gate + 1) * size] = shut
+                inputs = torch.cat([inputs, column], dim=1)
+            weights += [inputs, *others]
+        backward = (first, len(self.ways)) == ("backward", 1)
+        zeros = values.new_zeros(len(self.ways), values.shape[1], size)
+        values = values.flip(0) if backward else values
+        # Arguments: biases, one layer, no dropout, for training or not, in both directions, batches not first.
+        how = (True, 1, 0.0, self.training, len(self.ways) == 2, False)
+        if kind == "lstm":
+            read: Tensor = torch.lstm(values, (zeros, zeros), weights, *how)[0]
+        else:
+            read = torch.gru(values, zeros, weights, *how)[0]
+        return (read.flip(0) if backward else read).transpose(0, 1)
 
     @staticmethod
     def _read(layer: nn.Module, values: Tensor, mask: Tensor | None, backward: bool) -> Tensor:

@@ -62,10 +62,13 @@ class ArchitectureHeadSource(Source):
         module: The encoder's module.
         auto_class: ``AutoModelForSequenceClassification`` …
         labels: Label names, written into ``id2label``.
+        problem_type: Written into the configuration: what transformers would train it by.
     """
 
-    def __init__(self, module: TransformerModule, auto_class: str, labels: list[str]) -> None:
-        self.module, self.auto_class, self.labels = module, auto_class, labels
+    def __init__(
+        self, module: TransformerModule, auto_class: str, labels: list[str], problem_type: str | None = None
+    ) -> None:
+        self.module, self.auto_class, self.labels, self.problem_type = module, auto_class, labels, problem_type
 
     def build(self, seed: int) -> nn.Module:
         """Make the head alone: the encoder's place stays empty, no second set of its weights exists."""
@@ -76,6 +79,7 @@ class ArchitectureHeadSource(Source):
 
         config = copy.deepcopy(self.module.config)
         config.num_labels = len(self.labels)
+        config.problem_type = self.problem_type
         config.id2label = dict(enumerate(self.labels))
         config.label2id = {name: index for index, name in enumerate(self.labels)}
         with quietly():

@@ -150,8 +150,8 @@ class TransformerModule(Module):
         )
 
     @functools.cached_property
-    def networks(self) -> dict[tuple[str, str], Any]:
-        """What `features` runs, so that weights are read once: (output, precision) → network and digest."""
+    def opened(self) -> dict[tuple[str, str], Any]:
+        """What `features` uses, so that files are read once: (output, precision) → network and digest, and readers."""
         return {}
 
     def context(self, trainable: bool = True, max_seq_len: int | None = None, num_slots: int = 1) -> Context:

@@ -156,7 +156,8 @@ class TextReader(Reader):
                 rows = order[start : start + size]
                 arrays = self.arrays(columns.batch(rows, self.pad, self.padded_length), columns.lengths[rows])
                 if columns.labels is not None:
-                    arrays.append(columns.labels[rows][:, None])
+                    labels = columns.labels[rows]
+                    arrays.append(labels.astype(np.int64) if labels.ndim > 1 else labels[:, None])
                 yield [arrays] if return_list else arrays
 
         return batches

@@ -28,9 +28,9 @@ USER_WORDS = "user_words.txt"
 class LACClassifyReader(TextReader):
     """Reads a data set's texts as word ids: ``word_ids``, of any length, and the mask of what is no padding.
 
-    Words that the vocabulary does not have are left out, as in 1.x. A text of which nothing is left stays, as the one
-    word "unknown" (or the padding, where the vocabulary has no such word), so that no result moves to another row; both
-    are counted and said. Rows that are given in are never changed.
+    Words that the vocabulary does not have are left out, as in 1.x, unless `keep_unknown` asks for them. A text of
+    which nothing is left stays, as the one word "unknown" (or the padding, where the vocabulary has no such word), so
+    that no result moves to another row; both are counted and said. Rows that are given in are never changed.
 
     Args:
         vocab_path: ``module.get_vocab_path()``: a word a line. The last word is the padding.
@@ -43,12 +43,13 @@ class LACClassifyReader(TextReader):
         do_lower_case: Look for a word that is not there in lower case.
         long_text: What becomes of longer texts: ``truncate``, ``head_tail`` or ``window``.
         max_seq_len: Another name of `max_len`.
+        keep_unknown: Read a word that the vocabulary does not have as its "unknown" (``<unk>``, ``[UNK]`` …).
         label_map_config: Accepted for scripts of 1.x.
         random_seed: Accepted for scripts of 1.x.
         use_task_id: Accepted for scripts of 1.x.
 
     Raises:
-        ConfigError: No vocabulary, or an empty one; a cut that does not exist.
+        ConfigError: No vocabulary, or an empty one; a cut that does not exist; `keep_unknown` without such a word.
     """
 
     feed_names = ("word_ids",)
@@ -67,6 +68,8 @@ class LACClassifyReader(TextReader):
         label_map_config: Any = None,
         random_seed: int | None = None,
         use_task_id: bool = False,
+        *,
+        keep_unknown: bool = False,
     ) -> None:
         if isinstance(vocab_path, BaseDataset):  # 1.2's order
             vocab_path, dataset = dataset, vocab_path
@@ -83,11 +86,18 @@ class LACClassifyReader(TextReader):
             raise ConfigError(f"the vocabulary {vocab_path} is empty", expected="a word a line")
         last = max(self.vocabulary.values())
         self.unknown = next((self.vocabulary[name] for name in UNKNOWN if name in self.vocabulary), last)
+        self.keep_unknown = keep_unknown
+        if keep_unknown and self.unknown == last:
+            raise ConfigError(
+                f"keep_unknown=True, but {vocab_path} has no word for the unknown ones",
+                expected=f"one of {', '.join(UNKNOWN)} in it, before the last word, which is the padding",
+            )
         self.pad = Padding({"word_ids": last})
         self.do_lower_case = do_lower_case
         dictionaries = [user_dict] if isinstance(user_dict, str | Path) else list(user_dict)
         self.cut, self.cut_name = _chosen(cut, dictionaries)
         about = [str(length), long_text, str(do_lower_case), tokenizers.describe(self.cut)]
+        about += ["keep_unknown"] if keep_unknown else []
         digest = hashlib.sha256(atomic.sha256(Path(vocab_path)).encode()).hexdigest()
         self.fingerprint = " ".join([type(self).__name__, *about, digest])
 
@@ -133,6 +143,8 @@ class LACClassifyReader(TextReader):
                 self.vocabulary.get(word.lower()) if number is None else number
                 for word, number in zip(words, numbers, strict=True)
             ]
+        if self.keep_unknown:
+            numbers = [self.unknown if number is None else number for number in numbers]
         ids = [number for number in numbers if number is not None]
         if not ids:
             return [[self.unknown]], Cut(unknown=len(words), bare=1)
@@ -153,7 +165,8 @@ class LACClassifyReader(TextReader):
 
     def settings(self) -> dict[str, Any]:
         """What a saved model must know; `reopened` takes it."""
-        return {**super().settings(), "cut": self.cut_name, "do_lower_case": self.do_lower_case}
+        own = {"cut": self.cut_name, "do_lower_case": self.do_lower_case, "keep_unknown": self.keep_unknown}
+        return {**super().settings(), **own}
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary and the user's words, so that `reopened` on that folder reads alike."""
@@ -192,6 +205,7 @@ class LACClassifyReader(TextReader):
             user_dict=dictionaries,
             do_lower_case=bool(settings["do_lower_case"]),
             long_text=str(settings.get("long_text", "truncate")),
+            keep_unknown=bool(settings.get("keep_unknown", False)),
         )
 
 

@@ -16,7 +16,7 @@ class Mistake:
 
     label: str
     predicted: str
-    probability: float
+    probability: float | None
     text: str
     where: str
 
@@ -36,6 +36,33 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Figures by row.
+
+    Args:
+        title: What it shows.
+        header: The columns' names; the first is that of the rows.
+        rows: As they are printed.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, title: str, records: Sequence[Mapping[str, Any]]) -> "Table":
+        """A table of records with the same keys; numbers are rounded, None is a dash."""
+        header = list(records[0]) if records else []
+        return cls(title, header, [[_printed(record[name]) for name in header] for record in records])
+
+
+def _printed(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything the page shows.
 
@@ -48,6 +75,7 @@ class Report:
         rates: Name of a group → (step, rate) points.
         plan: The printed Plan.
         confusions: Of dev and test.
+        tables: Other figures of dev and test.
         mistakes: The worst first.
         mistakes_split: Which split they are from.
         settings: What determined the run.
@@ -61,6 +89,7 @@ class Report:
     rates: Mapping[str, Sequence[tuple[float, float]]]
     plan: str
     confusions: Sequence[Confusion] = ()
+    tables: Sequence[Table] = ()
     mistakes: Sequence[Mistake] = ()
     mistakes_split: str = "dev"
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -178,6 +178,10 @@ class BaseTask:
         """The loss of each row that evaluation shows, float32 ``[B]``; `losses`, where a task has no other."""
         return self.losses(outputs, batch)
 
+    def rank(self, scores: Mapping[str, float], loss: float) -> float:
+        """What chooses the best model, the higher the better: the first score; without scores, minus the loss."""
+        return next(iter(scores.values()), -loss)
+
     def meter(self, columns: Columns | None = None) -> Meter:
         """A fresh meter of the task's metrics, for a whole split or (None) for batches between two log lines."""
         return GraphMeter(self._metrics_of, self._calculate_metrics)
@@ -244,6 +248,9 @@ class BaseTask:
     def saved_variables(self) -> list[Variable]:
         """The Variables whose network is written down where a model is saved."""
         return self.outputs
+
+    def recall(self, description: Mapping[str, Any]) -> None:
+        """Called with the description of the best model when its weights are read: what was learnt beside them."""
 
     def rows_to_predict(self, data: Any) -> Sequence[Any]:
         """What `predict` was given, as rows."""
@@ -391,7 +398,7 @@ class BaseTask:
         if self.training is None:
             return self._reached[2]
         best = self.training.best
-        return float(next(iter(best["scores"].values()), -999)) if best else -999.0
+        return self.rank(best["scores"], best["loss"]) if best else -999.0
 
     def remember(self) -> None:
         """Keep where the run stands, and let go of what it needed to train."""

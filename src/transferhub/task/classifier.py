@@ -17,8 +17,7 @@ from transferhub.engine.objective import Meter
 from transferhub.errors import ConfigError
 from transferhub.graph import Variable
 from transferhub.log import logger
-from transferhub.metrics.choices import Metric, chosen, meanings
-from transferhub.metrics.classification import NAMES
+from transferhub.metrics.choices import NAMES, Metric, chosen, meanings
 from transferhub.module import Module
 from transferhub.network import preset
 from transferhub.reader import Columns, TextReader
@@ -168,7 +167,7 @@ class TextClassifierTask(TextTask):
         """Counts for the chosen metrics; what a subclass has of its own, where its loss and metrics are Variables."""
         if self._overrides("_add_loss") and self._overrides("_add_metrics", "_calculate_metrics"):
             return super().meter(columns)
-        return ClassMeter(self.num_classes, self._choice)
+        return ClassMeter(self.num_classes, self._choice, examples=columns.examples if columns is not None else ())
 
     def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
         """The probability of each label, float32 ``[B, classes]``."""
@@ -207,11 +206,11 @@ class TextClassifierTask(TextTask):
         return {"metrics_choices": names or "default"}
 
 
-def known_labels(num_classes: object, label_list: Sequence[str]) -> list[str]:
+def known_labels(num_classes: object, label_list: Sequence[str], least: int = 2) -> list[str]:
     """The names of the labels: the data set's, or the numbers from 0 where it has none.
 
     Raises:
-        ConfigError: Another number of classes than the data set has labels, or fewer than two.
+        ConfigError: Another number of classes than the data set has labels, or fewer than `least`.
     """
     if num_classes is not None and not isinstance(num_classes, Integral):
         raise ConfigError(f"num_classes={num_classes!r}", expected="a whole number, or None: the data set's")
@@ -223,8 +222,9 @@ def known_labels(num_classes: object, label_list: Sequence[str]) -> list[str]:
         )
     if not label_list and isinstance(num_classes, Integral):
         label_list = [str(index) for index in range(int(num_classes))]
-    if len(label_list) < 2:
-        raise ConfigError(f"{len(label_list)} labels: {list(label_list)}", expected="at least two to tell apart")
+    if len(label_list) < least:
+        expected = "at least two to tell apart" if least == 2 else "at least one"
+        raise ConfigError(f"{len(label_list)} labels: {list(label_list)}", expected=expected)
     return list(label_list)
 
 

@@ -14,8 +14,6 @@ from transferhub.engine.run_state import RunState
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, Variable
 
-NO_METRIC = "negative_loss"  # what chooses the best model of a task without metrics: higher is better
-
 
 class GraphObjective:
     """Computes a loss and metrics, each a Variable on top of a network's outputs and label inputs.
@@ -138,8 +136,7 @@ def mean_metrics(names: Sequence[str], states: Sequence[RunState]) -> tuple[Mapp
     *metrics, loss = means
     named = list(names) or ["metric" if len(metrics) == 1 else f"metric_{place}" for place in range(len(metrics))]
     seconds = max(time.time() - states[0].run_time_begin, 1e-9)
-    scores = OrderedDict(zip(named, metrics, strict=True)) if metrics else OrderedDict([(NO_METRIC, -loss)])
-    return scores, loss, len(states) / seconds
+    return OrderedDict(zip(named, metrics, strict=True)), loss, len(states) / seconds
 
 
 def check_names(names: Sequence[str], metrics: int) -> None:

@@ -19,8 +19,7 @@ from transferhub.engine.objective import Meter
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.graph import Program, Variable
 from transferhub.graph.applied import apply
-from transferhub.metrics.choices import Metric, chosen
-from transferhub.metrics.classification import NAMES
+from transferhub.metrics.choices import NAMES, Metric, chosen
 from transferhub.reader import Columns, Reader, TextReader
 from transferhub.reader.tensor_reader import TensorReader
 from transferhub.task.base_task import BaseTask

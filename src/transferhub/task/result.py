@@ -96,6 +96,7 @@ def write_page(
         rates={group.name: [(step, group.rate(step)) for step in steps] for group in plan.groups},
         plan=str(plan),
         confusions=[table for split in shown for table in split.confusions],
+        tables=[table for split in shown for table in split.tables],
         mistakes=shown[0].mistakes if shown else [],
         mistakes_split=scored[0].name if scored else "",
         settings={name: value for name, value in settings.items() if name != "modules"},

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Kind of task → its class; a new one is one line here.
 TASKS = {
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
+    "RegressionTask": "transferhub.task.regression:RegressionTask",
+    "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"
@@ -64,6 +66,7 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     said = _description(folder)
     if said["labels"] != task.label_list:
         raise RunError(f"{folder} was trained for the labels {said['labels']}, this task has {task.label_list}")
+    task.recall(said)
     network = Network(task.outputs)
     if (folder / NETWORK).is_file():
         checkpoint.load_values(folder / NETWORK, network)

@@ -14,7 +14,7 @@ from transferhub.dataset.examples import where
 from transferhub.engine.run_state import RunState
 from transferhub.metrics import ConfusionMatrix
 from transferhub.reader import Columns, Reader
-from transferhub.report.html import Confusion, Mistake
+from transferhub.report.html import Confusion, Mistake, Table
 from transferhub.task.predictions import ClassPredictions, Predictions
 
 WORST = 20
@@ -46,10 +46,12 @@ class Shown:
     Args:
         confusions: Tables of labels against predictions.
         mistakes: The worst first.
+        tables: Other figures.
     """
 
     confusions: Sequence[Confusion] = ()
     mistakes: Sequence[Mistake] = ()
+    tables: Sequence[Table] = ()
 
 
 def write_predictions(path: Path, split: ScoredSplit, reader: Reader) -> None:

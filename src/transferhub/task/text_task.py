@@ -48,6 +48,8 @@ class TextTask(BaseTask):
     feature_name: ClassVar[str] = "pooled_output"
     feature_rank: ClassVar[int] = 2
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    problem_type: ClassVar[str | None] = None
+    """What transformers calls it in a saved model's configuration."""
     reader_class: ClassVar[type[ClassifyReader]] = ClassifyReader
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {
         "hidden_units": (list, type(None)),
@@ -132,7 +134,7 @@ class TextTask(BaseTask):
             assert feature.node is not None
             everything = Variable("everything", (), "object", feature.node, "everything")
             names = list(self.label_list if names is None else names)
-            source = ArchitectureHeadSource(encoder_of(feature), self.auto_class, names)
+            source = ArchitectureHeadSource(encoder_of(feature), self.auto_class, names, self.problem_type)
             return Node(source, {"everything": everything})
         head = FullyConnectedSource(feature.shape[-1], outputs, self.hidden_units or (), dropout)
         return Node(head, {"feature": feature})

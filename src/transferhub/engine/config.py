@@ -10,7 +10,15 @@ from transferhub.log import logger
 from transferhub.strategy import DefaultStrategy, Strategy
 
 PRECISIONS = ("auto", "fp32", "bf16")
-COUNTS = ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval", "early_stopping", "max_steps")
+COUNTS = (
+    "log_interval",
+    "eval_interval",
+    "num_epoch",
+    "batch_size",
+    "save_ckpt_interval",
+    "early_stopping",
+    "max_steps",
+)
 
 
 @dataclasses.dataclass

@@ -1,7 +1,7 @@
 """The flags of run_glue, of transformers 4 and 5: a command line, or one JSON file of them → `Arguments`.
 
-Each flag has one of three fates: it is followed; it is accepted, and said to have no effect, because what it asks for is
-so anyway or has no meaning here; or it may only have the values that mean what is done here, and others are refused.
+Each flag has one of three fates: it is followed; it is accepted, and said to have no effect, because what it asks for
+is so anyway or has no meaning here; or it may only have the values that mean what is done here, and others are refused.
 """
 
 import dataclasses

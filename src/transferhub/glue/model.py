@@ -69,7 +69,8 @@ def with_its_labels(rows: GlueRows, module: TransformerModule, *, ignore: bool) 
         return rows, [] if rows.task.is_regression else wanted
     if len(names) != len(wanted) and not ignore:
         raise ConfigError(
-            f"{module.name} was fine-tuned for {len(names)} labels ({', '.join(names[:6])}), the rows have {len(wanted)}",
+            f"{module.name} was fine-tuned for {len(names)} labels ({', '.join(names[:6])}), "
+            f"the rows have {len(wanted)}",
             fix="--ignore_mismatched_sizes takes a new head",
         )
     if rows.task.is_regression:
@@ -89,23 +90,26 @@ def fine_tuned(module: TransformerModule) -> bool:
     return any(name.endswith("ForSequenceClassification") for name in architectures)
 
 
-def build(arguments: Arguments, rows: GlueRows, module: TransformerModule, labels: Sequence[str], config: RunConfig) -> TextTask:
+def build(
+    arguments: Arguments, rows: GlueRows, module: TransformerModule, labels: Sequence[str], config: RunConfig
+) -> TextTask:
     """The task: a classifier, or one number by squared error; both with the architecture's own head."""
     length = min(arguments.max_seq_length, module.max_position)
     if length < arguments.max_seq_length:
-        logger.warning("--max_seq_length %d is more than %s can read: %d", arguments.max_seq_length, module.name, length)
+        logger.warning(
+            "--max_seq_length %d is more than %s can read: %d", arguments.max_seq_length, module.name, length
+        )
     dataset = None
     if rows.train is not None:
         dataset = rows.dataset(labels, with_dev=arguments.eval_strategy != "no")
     metrics = list(rows.task.metrics)
-    if arguments.metric_for_best_model in metrics:  # the first chooses the best
-        metrics = sorted(metrics, key=lambda name: name != arguments.metric_for_best_model)
+    best = rows.task.best_by.get((arguments.metric_for_best_model or "").removeprefix("eval_"))
+    metrics.sort(key=lambda name: name != best and best is not None)  # the first chooses the best
     common: dict[str, Any] = {"module": module, "max_seq_len": length, "config": config, "metrics_choices": metrics}
     if rows.task.is_regression:
-        line = {} if dataset is not None else {"shift": 0.0, "scale": 1.0}  # a model of transformers says values as they are
-        return RegressionTask(dataset=dataset, **common, **line)
-    task = TextClassifierTask(dataset=dataset, label_list=list(labels), **common)
-    return task
+        # The values as they are: what the model says where transformers opens it.
+        return RegressionTask(dataset=dataset, shift=0.0, scale=1.0, **common)
+    return TextClassifierTask(dataset=dataset, label_list=list(labels), **common)
 
 
 @torch.no_grad()

@@ -106,7 +106,8 @@ def _card(task: GlueTask, name: str) -> Card:
     card = cards()[name]
     if task.is_regression:
         return card
-    return dataclasses.replace(card, labels=list(task.labels), aliases=dict(zip(task.spelled, task.labels, strict=False)))
+    aliases = dict(zip(task.spelled, task.labels, strict=True)) if task.spelled else {}
+    return dataclasses.replace(card, labels=list(task.labels), aliases=aliases)
 
 
 class _Folder(BuiltinSet):
@@ -153,8 +154,8 @@ def _find(card: Card, data_dir: str | None) -> Path:
 
 def _ways(name: str, card: Card) -> str:
     return (
-        f"GLUE's own archive {name}.zip (gluebenchmark.com/tasks) holds {', '.join(card.files.values())}: unpack it and "
-        f"name the folder above with --data_dir or DATA_DIR, or put it below glue_data/ in $TRANSFERHUB_DATASETS; "
+        f"GLUE's own archive {name}.zip (gluebenchmark.com/tasks) holds {', '.join(card.files.values())}: unpack it "
+        "and name the folder above with --data_dir or DATA_DIR, or put it below glue_data/ in $TRANSFERHUB_DATASETS; "
         "rows of your own: --train_file and --validation_file"
     )
 

@@ -41,6 +41,11 @@ class GlueTask:
         """Whether a row has a number and no label."""
         return self.metrics[0] in ("pearson", "mse")
 
+    @property
+    def best_by(self) -> dict[str, str]:
+        """What ``--metric_for_best_model`` may name → the score's name here."""
+        return {CALLED[name][1]: name for name in self.metrics} | {name: name for name in self.metrics}
+
     def documented(self, scores: Mapping[str, float], part: str = "") -> dict[str, float]:
         """The scores as the documents call them: ``acc f1 acc_and_f1 mcc pearson spearmanr corr``."""
         named = {CALLED[name][0]: scores[name] for name in self.metrics}

@@ -55,13 +55,14 @@ def glue_dir(tmp_path, monkeypatch):
         rows = sentences(count, seed)
         mrpc = [(label, 1, 2, text, text if label else "the " + text) for text, label in rows]
         write(root / "MRPC" / f"{split}.tsv", ("\ufeffQuality", "#1 ID", "#2 ID", "#1 String", "#2 String"), mrpc)
-        write(root / "SST-2" / f"{split}.tsv", ("sentence", "label"), rows, "\n\n")
+        plenty = sentences(96, seed) if split == "train" else rows
+        write(root / "SST-2" / f"{split}.tsv", ("sentence", "label"), plenty, "\n\n")
         stsb = [(n, "g", "f", "y", 1, "x", "y", text, "good", 4.5 * label) for n, (text, label) in enumerate(rows)]
-        write(root / "STS-B" / f"{split}.tsv", tuple("abcdefg") + ("sentence1", "sentence2", "score"), stsb)
+        write(root / "STS-B" / f"{split}.tsv", (*"abcdefg", "sentence1", "sentence2", "score"), stsb)
         names = ("neutral", "contradiction", "entailment")
         mnli = [("1",) * 8 + (text, "food", "x", names[n % 3]) for n, (text, _) in enumerate(rows)]
         for name in ("train",) if split == "train" else ("dev_matched", "dev_mismatched"):
-            write(root / "MNLI" / f"{name}.tsv", tuple("abcdefgh") + ("s1", "s2", "l1", "gold_label"), mnli)
+            write(root / "MNLI" / f"{name}.tsv", (*"abcdefgh", "s1", "s2", "l1", "gold_label"), mnli)
         write(root / "CoLA" / f"{split}.tsv", None, [("gj04", label, "", text) for text, label in rows])
     texts = [text for text, _ in sentences(7, 3)]
     write(root / "MRPC" / "test.tsv", tuple("abcde"), [(n, 1, 2, text, "food") for n, text in enumerate(texts)])
@@ -152,17 +153,17 @@ def test_both_bin_files_open_with_torchs_own_default(glue):
 
 
 def test_the_trainers_state_is_in_the_librarys_keys(glue):
-    out = glue("--task_name", "sst2", *LEARN, "--logging_steps", 5, "--eval_strategy", "epoch")
+    out = glue("--task_name", "sst2", *LEARN, "--logging_steps", 12, "--eval_strategy", "epoch")
     state = TrainerState.load_from_json(str(out / "trainer_state.json"))
-    assert (state.global_step, state.max_steps, state.num_train_epochs, state.epoch) == (15, 15, 3, 3.0)
+    assert (state.global_step, state.max_steps, state.num_train_epochs, state.epoch) == (36, 36, 3, 3.0)
     trained = [entry for entry in state.log_history if "loss" in entry]
-    assert [entry["step"] for entry in trained] == [5, 10, 15]
+    assert [entry["step"] for entry in trained] == [12, 24, 36]
     assert state.log_history[-1]["train_loss"] == pytest.approx(np.mean([entry["loss"] for entry in trained]))
-    assert [entry["step"] for entry in state.log_history if "eval_acc" in entry] == [5, 10, 15]
+    assert [entry["step"] for entry in state.log_history if "eval_acc" in entry] == [12, 24, 36]
 
 
 def test_the_documents_sst2_is_learnt_and_opens_again(glue, glue_dir):
-    out = glue("--task_name", "SST-2", *LEARN, "--num_train_epochs", 6)
+    out = glue("--task_name", "SST-2", "--do_train", "--do_eval", "--learning_rate", 2e-3, "--num_train_epochs", 6)
     assert read_json(out / "eval_results.json")["eval_accuracy"] > 0.8
     model = transferhub.load(out)
     rows = cells(glue_dir / "SST-2" / "dev.tsv")
@@ -257,16 +258,19 @@ def test_a_stopped_run_goes_on_with_the_same_command_and_ends_with_the_same_bits
     assert stopped.value.code == 0
     out = quiet.parent / "out"
     assert not (out / "config.json").exists()
-    lines = []
-    monkeypatch.setattr(
-        outputs, "write_checkpoint", lambda *given: (lines.append(given[2]["step"]), write_checkpoint(*given))
-    )
+    steps = []
+
+    def counting(task, arguments, progress):
+        steps.append(progress["step"])
+        write_checkpoint(task, arguments, progress)
+
+    monkeypatch.setattr(outputs, "write_checkpoint", counting)
     glue(*command)
-    assert lines == [12, 15]
+    assert steps == [12, 15]
     for name in ("model.safetensors", "checkpoint-8/model.safetensors", "checkpoint-15/model.safetensors"):
         assert atomic.sha256(out / name) == atomic.sha256(quiet / name), name
     glue(*command)  # finished: nothing is trained, everything is there again
-    assert lines == [12, 15]
+    assert steps == [12, 15]
     assert atomic.sha256(out / "model.safetensors") == atomic.sha256(quiet / "model.safetensors")
 
 
@@ -429,10 +433,13 @@ def test_the_task_s_own_folder_will_do_as_data_dir(glue, glue_dir, monkeypatch):
 
 def test_both_doors_lead_there(glue_dir, tiny, monkeypatch, capsys):
     words = ["--model-name-or-path", str(tiny), "--output_dir", "out", "--task_name", "mrpc", "--do_train"]
-    main(["glue", *words, "--max_steps", "1"])
+    with pytest.raises(SystemExit) as stopped:
+        main(["glue", *words, "--max_steps", "1"])
+    assert not stopped.value.code
     assert (glue_dir.parent / "out" / "model.safetensors").is_file()
     monkeypatch.setattr(sys, "argv", ["run_glue", "--help"])
-    runpy.run_module("transferhub.run_glue", run_name="__main__")
+    with pytest.raises(SystemExit):
+        runpy.run_module("transferhub.run_glue", run_name="__main__")
     assert "--per_device_train_batch_size" in capsys.readouterr().out
     with pytest.raises(SystemExit) as stopped:
         main(["glue", *words, "--task_name", "mrcp"])

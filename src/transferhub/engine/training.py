@@ -96,7 +96,7 @@ class Training:
         network: fp32 masters, on their device.
         objective: Loss and scores.
         splits: Rows.
-        plan: Made for ``steps_in_epoch * num_epoch`` steps.
+        plan: Made for ``steps_in_epoch * num_epoch`` steps, or ``max_steps`` if these are fewer.
         config: Sizes and intervals.
         precision: ``fp32`` or ``bf16``.
         events: Fired as the loop goes.

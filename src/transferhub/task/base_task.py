@@ -308,7 +308,7 @@ class BaseTask:
             self._untrained = made_for, self.build_network()
         network = self._untrained[1]
         in_epoch = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size)
-        steps = Steps(in_epoch * self.config.num_epoch, in_epoch)
+        steps = Steps(self.max_train_steps, in_epoch)
         return self.config.strategy.plan(network.described_parameters(), steps)
 
     def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
@@ -393,7 +393,8 @@ class BaseTask:
     @property
     def max_train_steps(self) -> int:
         """Optimiser steps of a whole run."""
-        return steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
+        steps = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
+        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
 
     def rows(self) -> BaseDataset:
         """The data set as it is trained on: with a tenth of the training rows as dev rows where it has none."""

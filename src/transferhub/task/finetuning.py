@@ -71,7 +71,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         )
     splits = Splits(
         task.reader.columns("train", dataset),
-        task.reader.columns("dev", dataset),
+        task.reader.columns("dev", dataset) if len(dataset.dev_examples) else None,
         task.padding,
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )

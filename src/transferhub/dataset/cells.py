@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from transferhub.dataset.kinds import names_text, number, plain, tags_text
+from transferhub.dataset.kinds import SPLIT, names_text, number, plain, tags_text
 from transferhub.dataset.store import StoredRow
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError

@@ -102,14 +102,15 @@ def test_a_stopped_run_ends_with_the_same_bits(module, rows, in_tmp):
 
 
 def test_the_losses_are_those_of_their_definitions(module, rows):
-    outputs = {
-        "left_similarity": torch.tensor([[0.9], [0.2], [0.5]]),
-        "right_similarity": torch.tensor([[0.1], [0.25], [0.45]]),
-    }
-    batch = {"labels": torch.tensor([1, 0, 0])}
-    hinge = make(module, rows).losses(outputs, batch)
-    assert hinge.tolist() == pytest.approx([0.0, 0.05, 0.15], abs=1e-6)
-    rank = make(module, rows, loss="rank").losses(outputs, batch)
+    left, right = torch.tensor([[0.9], [0.2], [0.5]]), torch.tensor([[0.1], [0.25], [0.45]])
+
+    def losses(loss):
+        task = make(module, rows, loss=loss)
+        outputs = dict(zip([each.name for each in task.outputs], (left, right), strict=True))
+        return task.losses(outputs, {"labels": torch.tensor([1, 0, 0])})
+
+    assert losses("hinge").tolist() == pytest.approx([0.0, 0.05, 0.15], abs=1e-6)
+    rank = losses("rank")
     ahead = np.array([0.8, 0.05, -0.05])
     assert rank.tolist() == pytest.approx(np.log1p(np.exp(-ahead)).tolist(), abs=1e-6)
 
@@ -121,16 +122,9 @@ def test_the_weights_of_the_three_texts_are_one(module, rows):
 
 
 def test_texts_of_a_query_are_ranked_together():
-    examples = [
-        TripleExample(0, "q", "good", "bad"),
-        TripleExample(1, "q", "worse", "good"),
-        TripleExample(2, "p", "x", "y"),
-    ]
-    meter = TripleMeter(["acc", "mrr", "map"], examples)
-    outputs = {
-        "left_similarity": torch.tensor([[0.5], [0.9], [0.3]]),
-        "right_similarity": torch.tensor([[0.1], [0.5], [0.2]]),
-    }
+    texts = [("q", "good", "bad"), ("q", "worse", "good"), ("p", "x", "y")]
+    meter = TripleMeter(["acc", "mrr", "map"], ["left", "right"], [TripleExample(None, *each) for each in texts])
+    outputs = {"left": torch.tensor([[0.5], [0.9], [0.3]]), "right": torch.tensor([[0.1], [0.5], [0.2]])}
     meter.update(outputs, {"labels": torch.tensor([1, 0, 1])}, np.arange(3))
     # q: worse .9, good .5, bad .1, the right one on the second place; p: on the first. One of three triples is wrong.
     assert meter.scores() == {"acc": pytest.approx(2 / 3), "mrr": pytest.approx(0.75), "map": pytest.approx(0.75)}

@@ -128,7 +128,6 @@ def test_frozen_features_of_pairs_are_those_of_the_network(tiny, rows, in_tmp):
 
     kept, fresh = run("kept", True), run("fresh", False)
     assert kept.dev["loss"] == pytest.approx(fresh.dev["loss"], abs=1e-5)
-    assert list((in_tmp / "cache").rglob("features/*")) or True
 
 
 def test_titles_are_ranked_by_query(module, rows, in_tmp):
@@ -151,7 +150,7 @@ def test_features_that_do_not_fit_are_refused(module, rows, tmp_path, tiny):
     _, encoder, _ = hub.Module(directory=tiny).context(max_seq_len=16, num_slots=2)
     pooled = {"query_feature": encoder["pooled_output"], "title_feature": encoder["pooled_output_2"]}
     for message, given in {
-        "one program": {"title_feature": other["emb_2"]},
+        "another program": {"title_feature": other["emb_2"]},
         "vectors of tokens": {**pooled, "network": "bow"},
         "title_feature=None": {"title_feature": None},
         "expected: outputs": {"query_feature": inputs["text"], "title_feature": inputs["text_2"]},
@@ -170,7 +169,7 @@ def test_rows_that_are_no_pairs_are_refused_by_their_place(module, rows, in_tmp)
     task = make(module, rows, "run", num_epoch=1)
     task.finetune_and_eval()
     for message, given in {
-        "row.*1 text": [["a"]],
+        r"rows\[0\].*1 text": [["a"]],
         "not several texts": ["the room"],
         "3 texts": [["a", "b", "c"]],
         r"rows\[1\]: text 2 of 2 is missing": [["a", "b"], ["a", None]],

@@ -416,7 +416,7 @@ class BaseTask:
         if self.training is None:
             return self._reached[2]
         best = self.training.best
-        return self.rank(best["scores"], best["loss"]) if best else -999.0
+        return self.rank(best["scores"], best["loss"]) if best and best["scores"] else -999.0
 
     def remember(self) -> None:
         """Keep where the run stands, and let go of what it needed to train."""

@@ -8,9 +8,12 @@ import transferhub
 NAMES = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "ImageClassifierTask",
     "L2SPFinetuneStrategy",
@@ -18,8 +21,12 @@ NAMES = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
     "RegressionTask",
+    "ReadingComprehensionTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
@@ -33,6 +40,7 @@ NAMES = [
     "reader",
     "report_final_result",
     "tune",
+    "tokenizer",
 ]
 
 

@@ -24,13 +24,20 @@ _WHERE = {
     "LoRAStrategy": "strategy",
     "ULMFiTStrategy": "strategy",
     "BaseTask": "task.base_task",
+    "BertTokenizer": "tokenizer",
+    "CustomTokenizer": "tokenizer",
+    "ErnieTinyTokenizer": "tokenizer",
     "HubError": "errors",
     "ImageClassifierTask": "task.image_classifier",
     "Module": "module",
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
+    "PairwiseTextMatchingTask": "task.pairwise_matching",
+    "PointwiseTextMatchingTask": "task.pointwise_matching",
     "RegressionTask": "task.regression",
+    "ReadingComprehensionTask": "task.reading_comprehension",
     "RunConfig": "engine.config",
+    "SequenceLabelTask": "task.sequence_label",
     "TextClassifierTask": "task.classifier",
     "apply": "graph.applied",
     "load": "task.saved_model",
@@ -50,14 +57,18 @@ _ROOMS = (
     "network",
     "fluid",
     "tune",
+    "tokenizer",
 )
 
 __all__ = [
     "AdamWeightDecayStrategy",
     "BaseTask",
+    "BertTokenizer",
     "CombinedStrategy",
+    "CustomTokenizer",
     "DefaultFinetuneStrategy",
     "DefaultStrategy",
+    "ErnieTinyTokenizer",
     "HubError",
     "ImageClassifierTask",
     "L2SPFinetuneStrategy",
@@ -65,8 +76,12 @@ __all__ = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "PairwiseTextMatchingTask",
+    "PointwiseTextMatchingTask",
+    "ReadingComprehensionTask",
     "RegressionTask",
     "RunConfig",
+    "SequenceLabelTask",
     "TextClassifierTask",
     "ULMFiTStrategy",
     "__version__",
@@ -79,6 +94,7 @@ __all__ = [
     "network",
     "reader",
     "report_final_result",
+    "tokenizer",
     "tune",
 ]
 
@@ -88,7 +104,7 @@ if TYPE_CHECKING:
     from transferhub import layers as layers
     from transferhub import network as network
     from transferhub import reader as reader
-    from transferhub import tune as tune
+    from transferhub import tokenizer as tokenizer
     from transferhub.engine.config import RunConfig as RunConfig
     from transferhub.errors import HubError as HubError
     from transferhub.graph.applied import apply as apply
@@ -106,9 +122,17 @@ if TYPE_CHECKING:
     from transferhub.task.image_classifier import ImageClassifierTask as ImageClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
+    from transferhub.task.pairwise_matching import PairwiseTextMatchingTask as PairwiseTextMatchingTask
+    from transferhub.task.pointwise_matching import PointwiseTextMatchingTask as PointwiseTextMatchingTask
+    from transferhub.task.reading_comprehension import ReadingComprehensionTask as ReadingComprehensionTask
     from transferhub.task.regression import RegressionTask as RegressionTask
     from transferhub.task.saved_model import load as load
+    from transferhub.task.sequence_label import SequenceLabelTask as SequenceLabelTask
+    from transferhub.tokenizer import BertTokenizer as BertTokenizer
+    from transferhub.tokenizer import CustomTokenizer as CustomTokenizer
+    from transferhub.tokenizer import ErnieTinyTokenizer as ErnieTinyTokenizer
     from transferhub.tune.scripts import report_final_result as report_final_result
+    from transferhub.tune.search import tune as tune
 
 
 def __getattr__(name: str) -> Any:

@@ -26,8 +26,10 @@ from transferhub.graph.variable import Variable, mask_of, needs_fixed_length
 
 __all__ = [
     "bilstm",
+    "compare",
     "concat",
     "conv_pool",
+    "cosine",
     "data",
     "dropout",
     "embedding",
@@ -327,6 +329,31 @@ def concat(inputs: Sequence[Variable], axis: int = -1, name: str | None = None) 
     return add_layer("concat", {}, given, shape, stem="concat", name=name)
 
 
+def compare(input: Variable, other: Variable, name: str | None = None) -> Variable:
+    """What a layer can tell two texts' likeness from: ``[B, width]`` each → ``[B, 4 × width]``.
+
+    Both vectors, their absolute difference and their product (Mou et al. 2016, arXiv:1512.08422, section 3.2). Of the
+    two side by side alone a linear layer cannot tell whether they are alike.
+
+    Args:
+        input: A vector.
+        other: Another of the same width.
+        name: Of the output.
+
+    Raises:
+        ConfigError: Sequences, vectors of different widths, Variables of two programs.
+    """
+    _like_vectors([input, other], "compare")
+    shape = (-1, 4 * input.shape[-1])
+    return add_layer("compare", {}, {"input": input, "other": other}, shape, stem="compare", name=name)
+
+
+def cosine(input: Variable, other: Variable, name: str | None = None) -> Variable:
+    """The cosine of two vectors, ``[B, width]`` each → ``[B, 1]``; 0 where one is zero. As `compare`."""
+    _like_vectors([input, other], "cosine")
+    return add_layer("cosine", {}, {"input": input, "label": other}, (-1, 1), stem="cosine", name=name)
+
+
 def dropout(input: Variable, p: float = 0.5, name: str | None = None) -> Variable:
     """Zero a part `p` of the values in training, and scale up the rest."""
     _numbers(input, "dropout")
@@ -387,6 +414,14 @@ def _numbers(variable: Variable, layer: str) -> None:
         raise ConfigError(f"{layer}: {variable} holds ids", expected="numbers, float32", fix="embedding(input, size=…)")
     if len(variable.shape) < 2:
         raise ConfigError(f"{layer}: {variable}", expected="[B, width] or [B, L, width]")
+
+
+def _like_vectors(variables: Sequence[Variable], layer: str) -> None:
+    for variable in variables:
+        _numbers(variable, layer)
+    if {len(variable.shape) for variable in variables} != {2} or len({each.shape[-1] for each in variables}) > 1:
+        said = " and ".join(map(str, variables))
+        raise ConfigError(f"{layer} of {said}", expected="vectors [B, width] of one width")
 
 
 def _sequence(variable: Variable, layer: str) -> None:

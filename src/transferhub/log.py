@@ -1,7 +1,10 @@
 """The log lines of the documents: ``[2020-07-28 21:28:21,658] [   TRAIN] - step 810 / 900: …``, on stderr."""
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 TRAIN, EVAL = 21, 22  # PaddleHub's own levels, between INFO and WARNING
@@ -27,3 +30,18 @@ logger.propagate = False
 _handler = _StandardError()
 _handler.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)8s] - %(message)s"))
 logger.addHandler(_handler)
+
+
+@contextlib.contextmanager
+def into(path: Path) -> Iterator[None]:
+    """Inside, log lines are added to a file and not shown."""
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(_handler.formatter)
+    logger.removeHandler(_handler)
+    logger.addHandler(file)
+    try:
+        yield
+    finally:
+        logger.removeHandler(file)
+        file.close()
+        logger.addHandler(_handler)

@@ -73,3 +73,10 @@ def test_paddlehubs_events_are_all_there():
         "eval_interval",
         "run_step",
     }
+
+
+def test_the_number_of_steps_is_a_setting_only_where_it_is_given():
+    assert "max_steps" not in RunConfig().settings()
+    assert RunConfig(max_steps=5).settings()["max_steps"] == 5
+    with pytest.raises(ConfigError, match="max_steps=0"):
+        RunConfig(max_steps=0)

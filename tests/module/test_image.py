@@ -15,7 +15,7 @@ from transferhub.module import store
 from transferhub.module.files import json_object
 from transferhub.module.image import ImageModule, ImageNetwork, save_for_timm
 from transferhub.module.timm_files import configuration
-from transferhub.task.saved_network import read_feature, write_network
+from transferhub.task.saved_network import read_network, write_network
 
 
 def network_of(module, output="feature_map", trainable=True, seed=0):
@@ -188,8 +188,8 @@ def test_a_network_on_the_feature_is_rebuilt_from_json(tmp_path):
     module = hub.Module(name="timm:test_resnet", pretrained=False)
     feature = hub.layers.fc(module.context()[1]["feature_map"], 3)
     network = Network([feature]).eval()
-    write_network(feature, tmp_path)
-    again = Network([read_feature(tmp_path)]).eval()
+    write_network([feature], tmp_path)
+    again = Network(read_network(tmp_path)).eval()
     again.load_state_dict(network.state_dict())
     image = pictures(module)
     torch.testing.assert_close(*(next(iter(each({"image": image}).values())) for each in (network, again)))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import transferhub as hub
+from transferhub.errors import HubError
 from transferhub.graph import Network
 from transferhub.module import store
 from transferhub.module.matching import MatchingModule
@@ -61,3 +62,40 @@ def test_pairs_and_triples_of_word_vectors_have_names_of_their_own(module, slots
     feeds = {inputs[name].name: torch.tensor([[slots - 2]]) for name in ("text", "text_2", "text_3")[:slots]}
     made = network(feeds)
     assert all(torch.equal(made[feature.name], made[features[0].name]) for feature in features)
+
+
+def similarities(module, first, second, **more):
+    return [each["similarity"] for each in module.similarity([first, second], **more)]
+
+
+def test_similarity_is_the_cosine_of_the_sums(module, monkeypatch):
+    monkeypatch.setattr("transferhub.text.tokenizers.jieba_is_here", lambda: False)
+    found = module.similarity(data={"text_1": ["a b"], "text_2": ["c"]}, use_gpu=True)
+    assert found == [{"text_1": "a b", "text_2": "c", "similarity": 1.0}], "all vectors lie on one line"
+    assert similarities(module, ["a", "", "A"], ["x", "a", "b y"]) == [0.0, 0.0, 1.0]
+
+
+def test_similarity_does_not_depend_on_the_batch(tmp_path):
+    (tmp_path / "own.txt").write_text("店 1 0\n好 0 1\n大 1 1\n")
+    store.install("simnet_bow", origin=str(tmp_path / "own.txt"))
+    module, first, second = hub.Module(name="simnet_bow"), ["店", "店 好", "大"], ["好", "大", "店"]
+    expected = [0.0, 1.0, 0.7071]
+    assert similarities(module, first, second) == similarities(module, first, second, batch_size=2) == expected
+    assert module.similarity([[], []]) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"texts": ["a", "b"]},
+        {"texts": [["a"], ["b"], ["c"]]},
+        {"texts": [["a", "b"], ["c"]]},
+        {"texts": [["a"], [None]]},
+        {"data": {"text_1": ["a"]}},
+        {"texts": [["a"], ["b"]], "batch_size": 0},
+    ],
+)
+def test_similarity_of_what_is_no_pairs_is_refused(module, given):
+    with pytest.raises(HubError):
+        module.similarity(**given)

@@ -160,3 +160,20 @@ def test_a_run_in_windows_that_is_stopped_ends_with_the_same_bits(tiny, in_tmp):
     task(tiny, "window", "stopped", num_epoch=2).finetune_and_eval()
     names = ("step_12/model.safetensors", "step_12/optimizer.safetensors")
     assert all(atomic.sha256(in_tmp / "quiet" / n) == atomic.sha256(in_tmp / "stopped" / n) for n in names)
+
+
+def test_batches_of_windows_are_cut_so_that_they_hold_no_more_than_rows_of_one_window():
+    from transferhub.engine.memory import most_within, parts_within
+    from transferhub.reader import Columns
+    from transferhub.reader.columns import Chunk
+
+    counts = [3, 1, 2, 2]
+    columns = Columns.from_chunks([Chunk({"input_ids": [[1] * 10] * sum(counts)}, counts)], {"input_ids": int}, None)
+    rows = np.arange(4)
+    assert most_within(rows, columns, None) == 40
+    assert most_within(rows, columns, 25) == 25
+    parts = parts_within(rows, columns, most_within(rows, columns, None))
+    assert [part.tolist() for part in parts] == [[0, 1], [2, 3]]
+    assert all(columns.padded(part) <= 40 for part in parts)
+    plain = Columns.from_rows({"input_ids": [[1]] * 3}, None)
+    assert most_within(np.arange(3), plain, None) is None

@@ -137,3 +137,20 @@ def test_a_vocabulary_may_give_ids_after_a_tab(tmp_path):
     )
     reader = ClassifyReader(vocab_path=tmp_path / "words.txt", max_seq_len=8)
     assert reader.encode(["room xyz"]).ragged["input_ids"].tolist() == [1, 9, 4, 2]
+
+
+def test_passages_are_read_with_the_place_of_each_piece(ernie_tiny):
+    module = hub.Module(directory=ernie_tiny)
+    reader = hub.reader.ReadingComprehensionReader(
+        vocab_path=module.get_vocab_path(),
+        max_seq_len=32,
+        sp_model_path=module.get_spm_path(),
+        word_dict_path=module.get_word_dict_path(),
+    )
+    passage = "房间 很干净，Wi-Fi 很好。"
+    columns = reader.encode([("服务 很好", passage)])
+    shown = columns.ragged["places"] > 1
+    spans = zip(columns.ragged["starts"][shown].tolist(), columns.ragged["stops"][shown].tolist(), strict=True)
+    found = [passage[start:stop] for start, stop in spans]
+    assert "".join(found).replace(" ", "") == passage.replace(" ", "")
+    assert [piece for piece in found if piece][:4] == ["房", "间", "很", "干"]

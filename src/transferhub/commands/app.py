@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import autofinetune, cache, evaluate, finetune, lr_find, modules, predict
+from transferhub.commands import autofinetune, cache, evaluate, finetune, glue, lr_find, modules, predict, tune
 
 app = typer.Typer(
     name="hub",
@@ -19,6 +19,7 @@ for name, command in (
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
+    ("tune", tune.tune),
     ("autofinetune", autofinetune.autofinetune),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
@@ -31,3 +32,6 @@ for name, command in (
     ("version", modules.version),
 ):
     app.command(name)(command)
+# Its flags, with --help among them, are run_glue's, which typer does not know.
+everything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command("glue", context_settings=everything)(glue.glue)

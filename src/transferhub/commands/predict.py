@@ -32,6 +32,7 @@ def predict(
     """
     import transferhub as hub
     from transferhub import atomic
+    from transferhub.task.scored import cell
 
     path = options.given_path(file, "FILE")
     if output is not None and output.is_dir():
@@ -49,7 +50,7 @@ def predict(
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["text", *predictions.field_names] if first is None else first)
         for record in itertools.chain([] if first is None else [first], records):
-            writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in record.values()])
+            writer.writerow([cell(value) for value in record.values()])
             count += 1
     if output is not None:
         print(f"{count} rows → {output}", file=sys.stderr)

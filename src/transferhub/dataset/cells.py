@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from transferhub.dataset.kinds import names_text, number, plain, tags_text
+from transferhub.dataset.kinds import SPLIT, names_text, number, plain, tags_text
 from transferhub.dataset.store import StoredRow
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError
@@ -34,7 +34,8 @@ def stored_rows(table: Table, roles: dict[str, int], kind: str = "classes") -> I
     for line, cells in table.read([roles[role] for role in order]):
         text, pair, label = cells[0], None, None
         if type(text) is not str:
-            text = _text(table, line, text)
+            listed = kind == "tags" and isinstance(plain(text), list)
+            text = SPLIT.join(map(str, plain(text))) if listed else _text(table, line, text)
         if pair_at is not None:
             pair = cells[pair_at]
             pair = pair if type(pair) is str else _text(table, line, pair)

@@ -37,6 +37,17 @@ def is_conll(path: Path, encoding: str | None = None) -> bool:
     return not any(" " in cell.strip() for line in lines for cell in (line.split("\t") if "\t" in line else ()))
 
 
+def has_tags(path: Path, labels: Sequence[str], encoding: str | None = None) -> bool:
+    """Whether a file to predict has CoNLL columns with tags in the last of them, as its first line has it or not."""
+    if raw.suffix_of(path) in SUFFIXES:
+        return True
+    seen = raw.survey(path)
+    text = seen.head.decode(encoding_of(path, seen, encoding), "ignore").removeprefix("\ufeff")
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith(START)), "")
+    cells = _cells(first, "\t" in first)
+    return len(cells) > 1 and cells[-1] in labels and is_conll(path, encoding)
+
+
 def conll(
     path: Path,
     *,

@@ -101,7 +101,7 @@ def load(
         if isinstance(given, list | tuple) and given and isinstance(given[0], InputExample):
             rows = checked_list(given, split, kind)
         elif kind == "answers":
-            rows = _questions(given, split, encoding)
+            rows = read_questions(given, split, encoding)
         else:
             table = _table(given, split, (text, text_pair, *several), delimiter, encoding, header, quoted, kind)
             columns: dict[str, LabelColumns] = {"text": text, "text_pair": text_pair, "label": label}
@@ -127,11 +127,18 @@ def _names_in(table: Table, rows: Examples) -> list[str] | None:
     return targets.sorted_tags(names) if names and rows.stored.facts.kind == "tags" else names
 
 
-def _questions(given: Any, split: str, encoding: str | None) -> list[ReadingExample]:
+def read_questions(
+    given: Any, split: str = "test", encoding: str | None = None, *, labelled: bool = True
+) -> list[ReadingExample]:
+    """Questions on passages, of whatever `load` takes; `labelled` says whether a table must have answers.
+
+    Raises:
+        DataError: As `reading.read_answers` and `reading.table_answers`.
+    """
     if isinstance(given, str | Path) and raw.suffix_of(Path(given)) == ".json":
         return read_answers(Path(given), encoding=encoding)
     table = _table(given, split, (), encoding=encoding)
-    return table_answers(table)
+    return table_answers(table, labelled=labelled)
 
 
 def _refuse_splits(path: Any) -> None:

@@ -136,8 +136,12 @@ def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExam
     return checked(_flattened(articles, path), str(path))
 
 
-def table_answers(table: Table) -> list[ReadingExample]:
+def table_answers(table: Table, *, labelled: bool = True) -> list[ReadingExample]:
     """The questions of a table with columns such as ``id title context question answers`` (as ``datasets`` has SQuAD).
+
+    Args:
+        table: The rows.
+        labelled: Whether there must be answers.
 
     Raises:
         DataError: A column that is not there; and what `read_answers` raises.
@@ -148,7 +152,8 @@ def table_answers(table: Table) -> list[ReadingExample]:
         for role, names in COLUMNS.items()
         if any(name in lower for name in names)
     }
-    missing = [role for role in ("question", "context", "answers") if role not in found]
+    needed = ("question", "context", *(["answers"] if labelled else []))
+    missing = [role for role in needed if role not in found]
     if missing:
         raise DataError(
             f"{table.source}: no column {missing[0]!r}; the columns are {', '.join(map(repr, table.names or []))}",

@@ -10,7 +10,15 @@ from transferhub.log import logger
 from transferhub.strategy import DefaultStrategy, Strategy
 
 PRECISIONS = ("auto", "fp32", "bf16")
-COUNTS = ("log_interval", "eval_interval", "num_epoch", "batch_size", "save_ckpt_interval", "early_stopping")
+COUNTS = (
+    "log_interval",
+    "eval_interval",
+    "num_epoch",
+    "batch_size",
+    "save_ckpt_interval",
+    "early_stopping",
+    "max_steps",
+)
 
 
 @dataclasses.dataclass
@@ -37,6 +45,8 @@ class RunConfig:
             learning rate follows the plan for all epochs until then. None: train to the end.
         cache_features: Whether what a frozen part computes is kept on disk and not computed again. None: where it is
             frozen for an epoch at least and there is room; True: however short; False: never.
+        max_steps: The run has no more optimiser steps than these, though `num_epoch` epochs would; the strategy plans
+            for them. None: `num_epoch` epochs.
 
     Raises:
         ConfigError: A value out of range; all faults in one message.
@@ -58,6 +68,7 @@ class RunConfig:
     overwrite: bool = False
     early_stopping: int | None = None
     cache_features: bool | None = None
+    max_steps: int | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -104,6 +115,8 @@ class RunConfig:
     def settings(self) -> dict[str, Any]:
         """What determines the outcome: intervals and places do not, unless evaluations decide where the run ends."""
         ends: dict[str, Any] = {} if self.cache_features is None else {"cache_features": self.cache_features}
+        if self.max_steps is not None:
+            ends |= {"max_steps": int(self.max_steps)}
         if self.early_stopping is not None:
             ends |= {"early_stopping": int(self.early_stopping), "eval_interval": int(self.eval_interval)}
         return {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from transferhub.engine.batches import ordered_batches
-from transferhub.engine.memory import halves, is_out_of_memory
+from transferhub.engine.memory import halves, is_out_of_memory, most_within, parts_within
 from transferhub.engine.objective import Objective
 from transferhub.engine.run_state import RunState
 from transferhub.errors import TrainingError
@@ -38,12 +38,15 @@ def stream(
 ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]]]:
     """Yield (row numbers, batch, outputs) for all rows, those of similar length together, in eval mode.
 
-    A batch for which memory does not suffice is done in halves. The network's mode is afterwards as it was.
+    A batch for which memory does not suffice is done in halves, as is one of many windows. The network's mode is
+    afterwards as it was.
     """
     mode = network.training
     network.eval()
     try:
-        waiting = list(reversed(ordered_batches(columns.lengths, batch_size)))
+        batches = ordered_batches(columns.lengths, batch_size)
+        waiting = [part for rows in batches for part in parts_within(rows, columns, most_within(rows, columns, None))]
+        waiting.reverse()
         while waiting:
             rows = waiting.pop()
             try:
@@ -97,17 +100,21 @@ class Collected:
 
     Args:
         rows: How many there are.
-        answers: Outputs and batch → what is found for each of its rows: an array ``[B, …]`` whose shape behind the
-            rows is always the same, or a list.
+        answers: Outputs, batch and numbers of its rows → what is found for each of them: an array ``[B, …]`` whose
+            shape behind the rows is always the same, or a list.
     """
 
-    def __init__(self, rows: int, answers: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Answers]) -> None:
+    def __init__(
+        self,
+        rows: int,
+        answers: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], npt.NDArray[np.int64]], Answers],
+    ) -> None:
         self._rows, self._answers = rows, answers
         self.values: Answers = []
 
     def __call__(self, rows: npt.NDArray[np.int64], batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Keep a batch's part."""
-        found = self._answers(outputs, batch)
+        found = self._answers(outputs, batch, rows)
         if not len(self.values):
             if isinstance(found, np.ndarray):
                 self.values = np.empty((self._rows, *found.shape[1:]), found.dtype)

@@ -243,9 +243,17 @@ class FeatureColumns(SettledColumns):
             columns.cut,
             columns.by_piece,
             columns.examples,
+            columns.slots,
         )
-        self._columns = columns
-        self._features, self._dtype = features, dtype
+        self._columns, self._features, self._dtype = columns, features, dtype
+
+    def padded(self, rows: npt.ArrayLike) -> int:
+        """As the columns count it."""
+        return self._columns.padded(rows)
+
+    def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
+        """As the columns cut it; of rows without tokens what is not settled alone: a picture need not be decoded."""
+        return self._columns.batch(rows, pad, length) if self.ragged else super().batch(rows, pad, length)
 
     def settled(self, rows: npt.NDArray[np.int64], batch: dict[str, Tensor]) -> dict[str, Any]:
         """What is kept of these rows, in the network's type; if it is lost, what it is computed of."""

@@ -31,6 +31,18 @@ def halves(rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDAr
     return rows[:middle], rows[middle:]
 
 
+def most_within(rows: npt.NDArray[np.int64], columns: Columns, most: int | None) -> int | None:
+    """`most`; where rows are read in windows no more than as many rows of one window would hold.
+
+    So a batch of long texts, which length-grouped batches have together, takes no more memory than any other.
+    """
+    pieces, _ = columns.pieces_of(rows)
+    if len(pieces) == len(rows):
+        return most
+    usual = columns.padded(rows) // len(pieces) * len(rows)
+    return usual if most is None else min(most, usual)
+
+
 def parts_within(rows: npt.NDArray[np.int64], columns: Columns, most: int | None) -> list[npt.NDArray[np.int64]]:
     """A batch cut in halves until no part holds more than `most` values when it is padded; single rows stay.
 

@@ -56,5 +56,5 @@ def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], longest: i
         batches: Row numbers, each row in one of them.
         longest: ``max_seq_len``.
     """
-    computed = sum(columns.padded(rows) for rows in batches)
-    return TokenCount(len(columns), int(columns.offsets[-1]), computed, longest, len(columns.offsets) - 1)
+    computed, whole = sum(columns.padded(rows) for rows in batches), longest * columns.slots
+    return TokenCount(len(columns), int(columns.offsets[-1]), computed, whole, len(columns.offsets) - 1)

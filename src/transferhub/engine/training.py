@@ -26,7 +26,7 @@ from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.frozen import FrozenFeatures
-from transferhub.engine.memory import is_out_of_memory, parts_within, release
+from transferhub.engine.memory import is_out_of_memory, most_within, parts_within, release
 from transferhub.engine.objective import Objective, first_or_loss
 from transferhub.engine.precision import Working
 from transferhub.engine.run_state import RunState
@@ -96,7 +96,7 @@ class Training:
         network: fp32 masters, on their device.
         objective: Loss and scores.
         splits: Rows.
-        plan: Made for ``steps_in_epoch * num_epoch`` steps.
+        plan: Made for ``steps_in_epoch * num_epoch`` steps, or ``max_steps`` if these are fewer.
         config: Sizes and intervals.
         precision: ``fp32`` or ``bf16``.
         events: Fired as the loop goes.
@@ -352,7 +352,7 @@ class Training:
         """
         train, progress = self.splits.train, self.progress
         while True:
-            parts = parts_within(rows, train, progress.most_values)
+            parts = parts_within(rows, train, most_within(rows, train, progress.most_values))
             try:
                 return self._accumulated(step, rows, parts)
             except (RuntimeError, MemoryError) as error:
@@ -372,7 +372,7 @@ class Training:
                 "Out of memory at step %d (%s): it is done again in %d parts; a step still sees %d rows",
                 step + 1,
                 reason,
-                len(parts_within(rows, train, progress.most_values)),
+                len(parts_within(rows, train, most_within(rows, train, progress.most_values))),
                 len(rows),
             )
 

@@ -63,7 +63,12 @@ def add_layer(
     return program.add(variable)
 
 
-def add_crf(emissions: Variable, legal: Sequence[Sequence[bool]] | None = None, name: str | None = None) -> Variable:
+def add_crf(
+    emissions: Variable,
+    legal: Sequence[Sequence[bool]] | None = None,
+    name: str | None = None,
+    lr_scale: float = 1.0,
+) -> Variable:
     """Put a linear-chain CRF on emissions and return its table of weights, float32 ``[tags + 2, tags]``.
 
     Its likelihood and best paths are ``graph.crf.log_likelihood`` and ``decode`` of emissions and table.
@@ -72,10 +77,11 @@ def add_crf(emissions: Variable, legal: Sequence[Sequence[bool]] | None = None, 
         emissions: ``[B, L, tags]``.
         legal: bool ``[tags + 2, tags]``, as ``TagSet.legal.tolist()`` has it: checked here, for `decode`.
         name: The table's name; None: ``transitions_0``.
+        lr_scale: As in `LayerSource`.
     """
     program, tags = common_program([emissions]), emissions.shape[-1]
     name = name or program.unique("transitions")
-    source = LayerSource("crf", {"tags": tags, "legal": legal}, name)
+    source = LayerSource("crf", {"tags": tags, "legal": legal}, name, lr_scale=lr_scale)
     return program.add(Variable(name, (tags + 2, tags), "float32", Node(source, {"input": emissions}), "transitions"))
 
 

@@ -126,6 +126,17 @@ class Dropout(nn.Module):
         return {"out": self.drop(input)}
 
 
+class Compare(nn.Module):
+    """Two vectors, how far they are apart and their product: ``[B, width]`` each → ``[B, 4 × width]``.
+
+    Source: Mou et al. 2016 (arXiv:1512.08422), section 3.2, with the distance as its absolute value.
+    """
+
+    def forward(self, input: Tensor, other: Tensor) -> dict[str, Tensor]:
+        """Return ``{"out": …}``: input, other, ``|input - other|``, ``input * other``."""
+        return {"out": torch.cat([input, other, (input - other).abs(), input * other], dim=-1)}
+
+
 class Concat(nn.Module):
     """Features of several Variables side by side: ``[…, a]``, ``[…, b]`` → ``[…, a + b]``."""
 

@@ -10,7 +10,7 @@ from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph.convolution import ConvPool, DeepPyramid
 from transferhub.graph.costs import Accuracy, Cosine, CrossEntropy, RowMean, SigmoidCrossEntropy, SquaredError
 from transferhub.graph.crf import CRF
-from transferhub.graph.dense import Activation, Concat, Dense, Dropout, Embedding
+from transferhub.graph.dense import Activation, Compare, Concat, Dense, Dropout, Embedding
 from transferhub.graph.pooling import SequencePool
 from transferhub.graph.randomness import seeded
 from transferhub.graph.recurrent import ProjectedGRU, Recurrent
@@ -23,6 +23,7 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "activation": Activation,
     "dropout": Dropout,
     "concat": Concat,
+    "compare": Compare,
     "sequence_pool": SequencePool,
     "conv_pool": ConvPool,
     "dpcnn": DeepPyramid,

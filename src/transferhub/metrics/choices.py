@@ -18,8 +18,15 @@ Metric = Callable[[Ids, Ids], float]
 Choice = Mapping[str, Metric | None]  # name → a function, or None for a name of `NAMES`
 
 
-def chosen(choices: str | Metric | Sequence[str | Metric] | None, default: Sequence[str]) -> dict[str, Metric | None]:
+def chosen(
+    choices: str | Metric | Sequence[str | Metric] | None, default: Sequence[str], names: Sequence[str] = NAMES
+) -> dict[str, Metric | None]:
     """The metrics that ``metrics_choices`` asks for, in its order; the first chooses the best model.
+
+    Args:
+        choices: Names and functions; None or ``default``: the default ones.
+        default: Names.
+        names: Those that there are.
 
     Raises:
         ConfigError: An unknown name, or a function without a name of its own.
@@ -32,11 +39,11 @@ def chosen(choices: str | Metric | Sequence[str | Metric] | None, default: Seque
     found: dict[str, Metric | None] = {}
     for metric in given:
         name = _name_of(metric) if callable(metric) else metric
-        if not callable(metric) and metric not in NAMES:
+        if not callable(metric) and metric not in names:
             raise ConfigError(
                 f"metrics_choices: there is no {metric!r}",
-                expected=f"of {', '.join(NAMES)}; or a function (labels, predictions) -> float",
-                fix=did_you_mean(str(metric), NAMES) or None,
+                expected=f"of {', '.join(names)}; or a function (labels, predictions) -> float",
+                fix=did_you_mean(str(metric), names) or None,
             )
         if name in found:
             raise ConfigError(f"metrics_choices: {name!r} is there twice")

@@ -88,8 +88,13 @@ class ClassifyReader(TextReader):
             max_seq_len=settings["max_seq_len"],
             sp_model_path=str(folder / SENTENCEPIECE) if both else None,
             word_dict_path=str(folder / WORDS) if both else None,
-            long_text=settings.get("long_text", "truncate"),
+            **cls.options_of(settings),
         )
+
+    @classmethod
+    def options_of(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Further arguments of the class, from what `settings` said."""
+        return {"long_text": settings.get("long_text", "truncate")}
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer as it is used here, so that a reader on that folder reads alike."""

@@ -66,6 +66,7 @@ class Columns:
         cut: How much of the rows was not read.
         by_piece: Column name → int64 ``[pieces]``: one number for each piece.
         examples: The rows that the columns were made of, for those who look at their texts.
+        slots: How many texts of a row are read side by side, each padded by itself (`SlotColumns`).
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class Columns:
         cut: Cut = NOTHING_CUT,
         by_piece: Mapping[str, npt.NDArray[np.int64]] | None = None,
         examples: Sequence[Any] = (),
+        slots: int = 1,
     ) -> None:
         self.ragged, self.offsets, self.labels, self.pieces, self.cut = dict(ragged), offsets, labels, pieces, cut
-        self.by_piece, self.examples = dict(by_piece or {}), examples
+        self.by_piece, self.examples, self.slots = dict(by_piece or {}), examples, slots
         self._of_pieces: npt.NDArray[np.int64] = np.diff(offsets)
         self.lengths: npt.NDArray[np.int64] = self._of_pieces if pieces is None else np.diff(offsets[pieces])
 

@@ -48,6 +48,10 @@ class TextReader(Reader):
     def types(self) -> Mapping[str, npt.DTypeLike]:
         """The columns, each with the narrowest numbers that hold it."""
 
+    def types_of(self, dataset: BaseDataset | None) -> Mapping[str, npt.DTypeLike]:
+        """`types` of what `chunks` gives for this data set; None: of rows to predict."""
+        return self.types
+
     @abstractmethod
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Make columns of rows, chunk by chunk."""
@@ -55,6 +59,10 @@ class TextReader(Reader):
     @abstractmethod
     def arrays(self, batch: Mapping[str, npt.NDArray[np.int64]], lengths: npt.NDArray[np.int64]) -> list[Any]:
         """A batch as 1.x's readers give it, without labels."""
+
+    def arranged(self, columns: Columns) -> Columns:
+        """The columns as a network reads them, of what `read` gave."""
+        return columns
 
     @property
     def label_map(self) -> dict[str, int]:
@@ -91,37 +99,42 @@ class TextReader(Reader):
         labels = None if teacher is None else self.targets(teacher, phase)
         if keep:
             key = hashlib.sha256(f"{self.fingerprint} {self.content(examples, teacher)}".encode()).hexdigest()
-            columns = cached(key, labels, self.types, lambda: self.chunks(examples, teacher))
+            columns = cached(key, labels, self.types_of(teacher), lambda: self.chunks(examples, teacher))
         else:
-            columns = Columns.from_chunks(self.chunks(examples, teacher), self.types, labels)
+            columns = Columns.from_chunks(self.chunks(examples, teacher), self.types_of(teacher), labels)
         columns.examples = examples
+        columns = self.arranged(columns)
         self.say_cut(phase, columns)
         return columns
 
     def encode(self, rows: Sequence[Row]) -> Columns:
         """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        columns = Columns.from_chunks(self.read(rows), self.types, None)
+        columns = Columns.from_chunks(self.read(rows), self.types_of(None), None)
         columns.examples = rows
+        columns = self.arranged(columns)
         self.say_cut("rows", columns)
         return columns
 
     def say_cut(self, name: str, columns: Columns) -> None:
         """Say how much of a split's texts is not read, or read in windows; silence: nothing."""
-        cut = columns.cut
+        cut, count = columns.cut, len(columns) * columns.slots
+        what = "rows" if columns.slots == 1 else "texts"
         if cut.windowed:
             logger.info(
-                "%s: %d of %d rows are longer than %d tokens and read in windows",
+                "%s: %d of %d %s are longer than %d tokens and read in windows",
                 name,
                 cut.windowed,
-                len(columns),
+                count,
+                what,
                 self.max_seq_len,
             )
         if cut.tokens:
             logger.info(
-                "%s: %d of %d rows are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
+                "%s: %d of %d %s are longer than %d tokens: %s of %s tokens (%.1f %%) are not read (long_text=%r)",
                 name,
                 cut.rows,
-                len(columns),
+                count,
+                what,
                 self.max_seq_len,
                 f"{cut.tokens:,}",
                 f"{cut.of:,}",
@@ -136,7 +149,7 @@ class TextReader(Reader):
                 f"{cut.unknown + cut.of:,}",
             )
         if cut.bare:
-            logger.info("%s: %d of %d rows have no word of the vocabulary; they are kept", name, cut.bare, len(columns))
+            logger.info("%s: %d of %d %s have no word of the vocabulary; they are kept", name, cut.bare, count, what)
 
     def data_generator(
         self,

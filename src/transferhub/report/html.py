@@ -43,17 +43,19 @@ class Table:
         title: What it shows.
         header: The columns' names; the first is that of the rows.
         rows: As they are printed.
+        note: A sentence below the title; empty: none.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    note: str = ""
 
     @classmethod
-    def of(cls, title: str, records: Sequence[Mapping[str, Any]]) -> "Table":
+    def of(cls, title: str, records: Sequence[Mapping[str, Any]], note: str = "") -> "Table":
         """A table of records with the same keys; numbers are rounded, None is a dash."""
         header = list(records[0]) if records else []
-        return cls(title, header, [[_printed(record[name]) for name in header] for record in records])
+        return cls(title, header, [[_printed(record[name]) for name in header] for record in records], note)
 
 
 def _printed(value: Any) -> str:
@@ -79,6 +81,7 @@ class Report:
         mistakes: The worst first.
         mistakes_split: Which split they are from.
         pictures: A title and a PNG in base64 each.
+        drawn: A title and an SVG each, beside the curves.
         settings: What determined the run.
     """
 
@@ -94,6 +97,7 @@ class Report:
     mistakes: Sequence[Mistake] = ()
     mistakes_split: str = "dev"
     pictures: Sequence[tuple[str, str]] = ()
+    drawn: Sequence[tuple[str, str]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +121,7 @@ def _charts(report: Report) -> list[tuple[str, str]]:
     charts = [("loss", line_chart([_line(report, split, "loss") for split in ("train", "dev")]))]
     charts += [(name, line_chart([_line(report, split, name) for split in ("train", "dev")])) for name in names]
     charts.append(("learning rate", line_chart([Line(name, points) for name, points in report.rates.items()])))
-    return [(name, svg) for name, svg in charts if svg]
+    return [(name, svg) for name, svg in [*charts, *report.drawn] if svg]
 
 
 def _line(report: Report, split: str, name: str) -> Line:

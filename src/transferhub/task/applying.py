@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transferhub.dataset import Examples, InputExample
 from transferhub.dataset.files import read_examples
 from transferhub.dataset.folders import ENDINGS
-from transferhub.engine.evaluation import Collected, evaluate, stream
+from transferhub.engine.evaluation import Answers, evaluate, stream
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import say_evaluation
 from transferhub.errors import ConfigError, DataError
@@ -69,13 +69,16 @@ def predict(
         if load_best_model:
             logger.info("The best model has been loaded")
         rows = task.rows_to_predict(data)
-        found, columns = Collected(len(rows), task.answers), None
+        answers: Answers = []
+        columns = None
         if len(rows):
             task.check_rows(rows)
             columns = task.reader.encode(rows)
+            found = task.collected(columns)
             for batch in stream(network, columns, task.padding, task.config.batch_size, task.config.device):
                 found(*batch)
-        predictions = task.predictions(found.values, rows, columns, label_list)
+            answers = found.values
+        predictions = task.predictions(answers, rows, columns, label_list)
     task.events.fire("predict_end", predictions)
     logger.info("TransferHub predict finished.")
     return predictions
@@ -106,8 +109,7 @@ def text_rows(task: "BaseTask", data: str | Path | Sequence[Row] | None) -> Sequ
         if task.dataset is None or not len(task.dataset.predict_examples):
             raise DataError("nothing to predict", expected="data=…, or a data set with a predict_file")
         return task.dataset.predict_examples
-    named_like_a_file = isinstance(data, str) and data.lower().endswith(FILES) and not re.search(r"\s", data)
-    if isinstance(data, Path) or named_like_a_file or (isinstance(data, str) and _is_file(data)):
+    if isinstance(data, Path) or (isinstance(data, str) and is_named_like_a_file(data)):
         return task.rows_of_file(Path(str(data)), labelled=False)
     if isinstance(data, str):
         return [data]
@@ -121,6 +123,7 @@ def file_rows(
     path: Path,
     *,
     labelled: bool,
+    kind: str | None = None,
     columns: Mapping[str, str | None] | None = None,
     form: Mapping[str, Any] | None = None,
 ) -> Examples:
@@ -130,13 +133,14 @@ def file_rows(
         task: Says which columns its training file had, and whether rows are pairs.
         path: The file.
         labelled: Whether there must be labels.
+        kind: What they are read as; None: as the task's are.
         columns: ``text``, ``text_pair``, ``label``: names that go before those.
         form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
     """
     given = {role: name for role, name in (columns or {}).items() if name is not None}
     how = {name: value for name, value in (form or {}).items() if value is not None}
     known: dict[str, Any] = {**task.column_names(path, **how), **given, **how}
-    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs, kind=task.kind or "classes")
+    return read_examples(path, **known, labelled=labelled, paired=task.reads_pairs, kind=kind or task.kind or "classes")
 
 
 def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
@@ -144,6 +148,11 @@ def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
     if task.reads_pairs is not None and len(rows) and (texts_of(rows[0], 0)[1] is not None) != task.reads_pairs:
         trained, given = ("pairs", "texts") if task.reads_pairs else ("texts", "pairs")
         raise DataError(f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows")
+
+
+def is_named_like_a_file(text: str) -> bool:
+    """Whether a text is the name of a file, or meant as one."""
+    return (text.lower().endswith(FILES) and not re.search(r"\s", text)) or _is_file(text)
 
 
 def _is_file(text: str) -> bool:

@@ -14,7 +14,7 @@ from transferhub.dataset import BaseDataset, InputExample
 from transferhub.dataset.targets import label_names
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import Answers, slices
+from transferhub.engine.evaluation import Answers, Collected, slices
 from transferhub.engine.events import Events, Hook
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.objective import Meter
@@ -80,6 +80,10 @@ class BaseTask:
     """What rows' labels are read as, one of `dataset.kinds.KINDS`; None: as the data set says."""
     pipeline_tag: ClassVar[str | None] = None
     """What model hubs call the kind of task."""
+    usage: ClassVar[str] = 'predict(["a text", "another"]).labels'
+    """What the saved model's card shows of it."""
+    percent_scores: ClassVar[bool] = False
+    """Whether its scores are in percent already, as the official definitions of some data sets have them."""
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     """What `from_description` looks at in a saved description: name → the types it may have."""
 
@@ -191,6 +195,10 @@ class BaseTask:
         arrays = [outputs[output.name].float().cpu().numpy() for output in self.outputs]
         return list(zip(*arrays, strict=True))
 
+    def collected(self, columns: Columns) -> Collected:
+        """Gathers `answers` to all rows of a split, batch by batch."""
+        return Collected(len(columns), lambda outputs, batch, rows: self.answers(outputs, batch))
+
     def run_results(self, answers: Answers) -> list[Any]:
         """A batch's answers as 1.x gave them; here an array for each output."""
         return [np.stack(arrays) for arrays in zip(*answers, strict=True)]
@@ -300,7 +308,7 @@ class BaseTask:
             self._untrained = made_for, self.build_network()
         network = self._untrained[1]
         in_epoch = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size)
-        steps = Steps(in_epoch * self.config.num_epoch, in_epoch)
+        steps = Steps(self.max_train_steps, in_epoch)
         return self.config.strategy.plan(network.described_parameters(), steps)
 
     def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
@@ -385,7 +393,8 @@ class BaseTask:
     @property
     def max_train_steps(self) -> int:
         """Optimiser steps of a whole run."""
-        return steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
+        steps = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
+        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
 
     def rows(self) -> BaseDataset:
         """The data set as it is trained on: with a tenth of the training rows as dev rows where it has none."""
@@ -407,7 +416,7 @@ class BaseTask:
         if self.training is None:
             return self._reached[2]
         best = self.training.best
-        return self.rank(best["scores"], best["loss"]) if best else -999.0
+        return self.rank(best["scores"], best["loss"]) if best and best["scores"] else -999.0
 
     def remember(self) -> None:
         """Keep where the run stands, and let go of what it needed to train."""

@@ -13,7 +13,7 @@ from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import where
 from transferhub.engine import checkpoint
 from transferhub.engine.batches import epoch_batches, ordered_batches
-from transferhub.engine.evaluation import Collected, evaluate, tensors
+from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.precision import choose
@@ -62,7 +62,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         )
     started = time.monotonic()
     config, dataset = task.config, task.rows()
-    if dataset is not task.dataset:
+    if task.dataset is not None and not len(task.dataset.dev_examples):
         logger.info(
             "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
             len(dataset.dev_examples),
@@ -71,7 +71,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         )
     splits = Splits(
         task.reader.columns("train", dataset),
-        task.reader.columns("dev", dataset),
+        task.reader.columns("dev", dataset) if len(dataset.dev_examples) else None,
         task.padding,
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
@@ -234,7 +234,7 @@ def _score(
 ) -> ScoredSplit | None:
     if columns is None or not columns.has_labels:
         return None
-    found, config = Collected(len(columns), task.answers), task.config
+    found, config = task.collected(columns), task.config
     state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, found)
     examples = dataset.get_examples(name)
     return ScoredSplit(name, examples, columns, task.predictions(found.values, examples, columns), state)

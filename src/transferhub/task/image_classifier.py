@@ -58,6 +58,7 @@ class ImageClassifierTask(ClassTask):
     """
 
     pipeline_tag = "image-classification"
+    usage = 'predict(["picture.jpg"]).labels'
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {
         "hidden_units": (list, type(None)),
         "dropout": (float, int),

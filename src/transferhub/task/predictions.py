@@ -53,9 +53,12 @@ class Predictions(list[RunState]):
 
     def each_record(self) -> Iterator[dict[str, Any]]:
         """One dictionary a row: the row (``text``, ``text_pair`` …), then `fields`."""
-        shown = map(self._reader.shown, self._rows) if isinstance(self._rows, Examples) else iter(self._rows)
-        for row, field in zip(shown, self.fields(), strict=True):
+        for row, field in zip(self.shown_rows(), self.fields(), strict=True):
             yield {**row, **field}
+
+    def shown_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows as a person is shown them."""
+        return map(self._reader.shown, self._rows) if isinstance(self._rows, Examples) else iter(self._rows)
 
     def records(self) -> list[dict[str, Any]]:
         """`each_record` as a list."""

@@ -82,7 +82,7 @@ def write_page(
     report = Report(
         title=f"{task.module_name} on {dataset.name}",
         subtitle=f"{type(task).__name__}, {datetime.datetime.now():%Y-%m-%d %H:%M}, {result.checkpoint_dir}",
-        headline=[_headline(split) for split in scored],
+        headline=[_headline(split, in_percent=task.percent_scores) for split in scored],
         summary=[
             *((split, TokenCount(**counted).line) for split, counted in result.tokens.items()),
             *([("labels", ", ".join(task.label_list))] if task.label_list else []),
@@ -106,9 +106,9 @@ def write_page(
     write_report(Path(result.report), report)
 
 
-def _headline(split: ScoredSplit) -> tuple[str, str]:
+def _headline(split: ScoredSplit, *, in_percent: bool) -> tuple[str, str]:
     metric, score = next(iter(split.state.run_scores.items()), ("loss", split.state.run_loss))
-    return f"{metric} on {split.name}", f"{100 * score:.1f} %" if metric in NAMES else f"{score:.4g}"
+    return f"{metric} on {split.name}", f"{100 * score:.1f} %" if metric in NAMES and not in_percent else f"{score:.4g}"
 
 
 def _sampled(total: int) -> list[int]:

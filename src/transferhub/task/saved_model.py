@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
 # Kind of task → its class; a new one is one line here.
 TASKS = {
+    "SequenceLabelTask": "transferhub.task.sequence_label:SequenceLabelTask",
     "TextClassifierTask": "transferhub.task.classifier:TextClassifierTask",
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
+    "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
+    "PointwiseTextMatchingTask": "transferhub.task.pointwise_matching:PointwiseTextMatchingTask",
+    "PairwiseTextMatchingTask": "transferhub.task.pairwise_matching:PairwiseTextMatchingTask",
     "ModuleTask": "transferhub.task.module_task:ModuleTask",
 }
 DESCRIPTION = "task.json"
 # What decides how a model answers: read as it was written, or not at all. README.md may be edited.
 CHECKED = (".safetensors", ".json", ".txt", ".model")
 NETWORK = "network.safetensors"  # where the head is not the architecture's own
+BESIDE = "beside.safetensors"  # where it is, and more is learnt beside it: a CRF's transitions
 
 
 def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mapping[str, float]) -> None:
@@ -49,6 +54,9 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
             with head.joined(encoder) as model:
                 whole = {name: value for name, value in model.state_dict().items() if name in head.names}
                 model.save_pretrained(folder, state_dict=whole)  # type: ignore[operator]
+            beside, values = _beside(network, parts), network.state_dict()
+            if beside:
+                save_file({name: values[name].contiguous() for name in beside}, folder / BESIDE)
         elif not _saved_for_timm(task, network, folder):
             write_network(task.saved_variables(), folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
@@ -84,6 +92,8 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
     encoder, head = parts
     with head.joined(encoder) as model:
         checkpoint.load_values(folder / "model.safetensors", model, names=head.names)
+    if beside := _beside(network, parts):
+        checkpoint.load_values(folder / BESIDE, network, names=beside)
     return network
 
 
@@ -173,6 +183,12 @@ def _architecture(network: Network) -> tuple[Encoder, ArchitectureHead] | None:
     return (encoders[0], heads[0]) if heads else None
 
 
+def _beside(network: Network, parts: tuple[Encoder, ArchitectureHead]) -> list[str]:
+    """The names of what is saved of a network that is neither encoder nor head."""
+    inside = tuple(f"parts.{place}." for place, part in enumerate(network.parts) if part in parts)
+    return [name for name in network.state_dict() if not name.startswith(inside)]
+
+
 def _of_pictures(network: Network) -> tuple[ImageModule, ImageNetwork, nn.Linear] | None:
     """Module, network and classifier, where these are an image network of timm's and one linear layer on it."""
     if len(network.parts) != 2:
@@ -200,7 +216,6 @@ def _card(task: "BaseTask", scores: Mapping[str, Any]) -> str:
     description = task.description()
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items()) or "not evaluated"
     length = description["max_seq_len"]
-    example = '"a text", "another"' if length > 1 else '"picture.jpg"'
     labels, tag = ", ".join(description["labels"]), task.pipeline_tag
     return f"""---
 library_name: transferhub
@@ -222,7 +237,7 @@ Fine-tuned with TransferHub {__version__}.
 ```python
 import transferhub as hub
 
-hub.load("path/to/this/folder").predict({'["a text", "another"]' if length > 1 else '["picture.jpg"]'}).labels
+hub.load("path/to/this/folder").{task.usage}
 ```
 
 Weights are fp32 in safetensors; nothing here is code or pickle.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from transferhub import atomic
+from transferhub.dataset import ReadingExample
 from transferhub.dataset.examples import where
+from transferhub.dataset.kinds import SPLIT
 from transferhub.engine.run_state import RunState
 from transferhub.metrics import ConfusionMatrix
 from transferhub.reader import Columns, Reader
@@ -65,17 +68,25 @@ def write_predictions(path: Path, split: ScoredSplit, reader: Reader) -> None:
     writer.writerow([*inputs, main, "predicted", *others])
     for example, row, field in zip(split.examples, shown, split.predictions.fields(), strict=True):
         label = label_of(example)
-        found = [_cell(field[name]) for name in (main, *others)]
-        writer.writerow([*(row.get(name, "") for name in inputs), _cell(label), *found])
+        found = [cell(field[name]) for name in (main, *others)]
+        writer.writerow([*(row.get(name, "") for name in inputs), cell(label), *found])
     atomic.write_text(path, table.getvalue())
 
 
 def label_of(example: Any) -> Any:
-    """What a row is to be: an `InputExample`'s label, the second of a pair ``(path, label)``."""
+    """What a row is to be: its label, the second of a pair ``(path, label)``, the texts of a question's answers."""
+    if isinstance(example, ReadingExample):
+        return " | ".join(dict.fromkeys(text for text, _ in example.answers))
     return example[1] if isinstance(example, tuple) else getattr(example, "label", None)
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """A value as csv has it: six digits, names of a list between spaces, any other list as JSON."""
+    if isinstance(value, str):
+        return value.replace(SPLIT, " ")
+    if isinstance(value, list):
+        names = all(isinstance(each, str) for each in value)
+        return " ".join(value) if names and value else json.dumps(value, ensure_ascii=False)
     return f"{value:.6f}" if isinstance(value, float) else value
 
 

@@ -47,6 +47,8 @@ class TextTask(BaseTask):
     kind: ClassVar[str] = "classes"
     feature_name: ClassVar[str] = "pooled_output"
     feature_rank: ClassVar[int] = 2
+    usual_length: ClassVar[int] = 128
+    """Tokens a text may have where no length is given; fewer where the module cannot read so many."""
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
     problem_type: ClassVar[str | None] = None
     """What transformers calls it in a saved model's configuration."""
@@ -86,7 +88,7 @@ class TextTask(BaseTask):
             raise ConfigError(f"feature={said}", expected=f'{expected}outputs["{self.feature_name}"]')
         if data_reader is None:
             encoder = encoder_of(feature)
-            length = encoder.usual_length if max_seq_len is None else max_seq_len
+            length = min(self.usual_length, encoder.max_position) if max_seq_len is None else max_seq_len
             data_reader = self.reader_class(
                 vocab_path=encoder.get_vocab_path(),
                 dataset=dataset,
@@ -199,6 +201,8 @@ class TextTask(BaseTask):
                 "a task without a network",
                 expected=f'{type(self).__name__}(module="minilm", dataset=…), or feature= and data_reader=',
             )
+        if max_seq_len is None and isinstance(module, TransformerModule):
+            max_seq_len = min(self.usual_length, module.max_position)
         _, outputs, _ = module.context(trainable=True, max_seq_len=max_seq_len)
         if self.feature_name not in outputs:
             given = ", ".join(map(str, outputs))

@@ -16,6 +16,8 @@ Cut = Callable[[str], list[str]]
 _SIGNS = re.compile(r"[.,()!?']|[^\s.,()!?';:]+")
 # Han, kana, Hangul and their extensions: written without spaces.
 _CHARACTER = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
+_A_CHARACTER = re.compile(rf"[{_CHARACTER}]")
+_WORDS_AND_SIGNS = re.compile(r"[^\W_]+|[^\w\s]|_")
 _WORDS_OR_CHARACTERS = re.compile(rf"[{_CHARACTER}]|[^\s{_CHARACTER}]+")
 
 
@@ -36,6 +38,16 @@ def basic_english(text: str) -> list[str]:
 def characters(text: str) -> list[str]:
     """Chinese, Japanese and Korean character by character, the rest as `whitespace` has it."""
     return _WORDS_OR_CHARACTERS.findall(text)
+
+
+def is_character(text: str) -> bool:
+    """Whether a text is one character of those that are written without spaces: Chinese, Japanese, Korean."""
+    return len(text) == 1 and _A_CHARACTER.match(text) is not None
+
+
+def words_and_signs(text: str) -> list[str]:
+    """What stands between white space and punctuation; each punctuation mark is a word of its own."""
+    return _WORDS_AND_SIGNS.findall(text)
 
 
 class Jieba:
@@ -79,12 +91,13 @@ TOKENIZERS: dict[str, Callable[[], Cut]] = {
     "whitespace": lambda: whitespace,
     "basic_english": lambda: basic_english,
     "characters": lambda: characters,
+    "words_and_signs": lambda: words_and_signs,
     "jieba": Jieba,
 }
 
 
 def get_tokenizer(name: str | Cut | None) -> Cut:
-    """A cutter by name (``whitespace basic_english characters jieba``); None is ``whitespace``, a function itself.
+    """A cutter by name, one of `TOKENIZERS`; None is ``whitespace``, a function itself.
 
     Raises:
         ConfigError: No cutter of that name, or jieba is not installed.
@@ -106,7 +119,7 @@ def describe(cut: Cut) -> str:
     """What a cut depends on, for fingerprints: a function of the user's by its name and its code."""
     if isinstance(cut, Jieba):
         return cut.describe()
-    if cut in (whitespace, basic_english, characters):
+    if cut in (whitespace, basic_english, characters, words_and_signs):
         return cut.__name__
     name = f"{getattr(cut, '__module__', '')}:{getattr(cut, '__qualname__', type(cut).__qualname__)}"
     code = getattr(cut, "__code__", None)

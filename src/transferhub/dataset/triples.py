@@ -1,0 +1,61 @@
+"""Files of triples: a query, a left text, a right text, and a label that says which of the two is nearer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from transferhub.dataset import store
+from transferhub.dataset.delimited import delimited
+from transferhub.dataset.examples import Examples
+from transferhub.errors import DataError
+
+USUAL = {  # role → what its column is usually called
+    "text_a": ("query", "text_a", "question"),
+    "text_b": ("left", "text_b", "left_title"),
+    "text_c": ("right", "text_c", "right_title"),
+    "label": ("label",),
+}
+
+
+def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
+    """Read the triples of a csv or tsv file.
+
+    Columns are told by their names (``query left right label``, or ``text_a text_b text_c label``); else they are the
+    first four, in this order.
+
+    Args:
+        path: The file.
+        labelled: Whether rows must have a label; else none is read.
+        **form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
+
+    Raises:
+        DataError: Columns that are missing, or what `hub.dataset.load` raises of such a file.
+    """
+    names = {name for usual in USUAL.values() for name in usual}
+    table = delimited(Path(path), names, **form)
+    wanted = list(USUAL) if labelled else list(USUAL)[:3]
+    called = [name.lower() for name in table.names or ()]
+    found = [next((called.index(name) for name in USUAL[role] if name in called), None) for role in wanted]
+    if any(place is None for place in found) and not any(place is not None for place in found):
+        found = list(range(len(wanted))) if table.width >= len(wanted) else found
+    if any(place is None for place in found):
+        missing = [role for role, place in zip(wanted, found, strict=True) if place is None]
+        raise DataError(
+            f"{table.source}: {table.width} columns{f' ({table.names})' if table.names else ''}, and none for "
+            + ", ".join(USUAL[role][0] for role in missing),
+            expected=", ".join(USUAL[role][0] for role in wanted),
+        )
+    columns = [place for place in found if place is not None]
+
+    def rows() -> Iterator[store.StoredRow]:
+        for line, cells in table.read(columns):
+            label = cells[3] if labelled else None
+            empty = [USUAL[role][0] for role, cell in zip(wanted, cells, strict=True) if not cell.strip()]
+            if empty:
+                raise DataError(f"{table.where(line)}: {', '.join(empty)} is empty", expected="a triple")
+            yield cells[0], cells[1], label, line, cells[2]
+
+    stored = store.in_passing(rows(), table.notes) if table.size >= store.BIG else store.in_memory(rows(), table.notes)
+    if not stored.facts.rows:
+        raise DataError(f"{table.source} has no rows", expected="a triple a row")
+    return Examples(stored, table.source, table.place)

@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import io
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -158,8 +159,18 @@ def _read(path: Path) -> dict[str, Any]:
 def _keep(model: Path, kept: Path) -> None:
     with atomic.whole_folder(kept) as folder:
         for path in model.iterdir():
-            if path.name != atomic.MANIFEST:
-                (shutil.copytree if path.is_dir() else shutil.copyfile)(path, folder / path.name)
+            if path.is_dir():
+                shutil.copytree(path, folder / path.name, copy_function=_link)
+            elif path.name != atomic.MANIFEST:
+                _link(path, folder / path.name)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """The same file at two places, so that it takes its room once; a copy, where that is not possible."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _score_on_test(make_task: MakeTask, values: Mapping[str, Value], model: Path) -> dict[str, float] | None:

@@ -224,11 +224,8 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage: Any = self._storage
         if storage is None:
-            journal = self.path / JOURNAL
-            lock: Any = _JournalLock(journal)
-            storage = optuna.storages.JournalStorage(
-                optuna.storages.journal.JournalFileBackend(str(journal), lock_obj=lock)
-            )
+            journal: Any = _Journal(self.path / JOURNAL)
+            storage = optuna.storages.JournalStorage(journal)
         name = _name(self._settings)
         try:
             study = optuna.create_study(
@@ -262,6 +259,23 @@ class Study:
         if self._pruner == "median":
             return pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
         return pruners.NopPruner()
+
+
+class _Journal:
+    """Optuna's journal file; what the disk refuses is a `StorageError`."""
+
+    def __init__(self, path: Path) -> None:
+        from optuna.storages.journal import JournalFileBackend
+
+        lock: Any = _JournalLock(path)
+        self._path, self._file = path, JournalFileBackend(str(path), lock_obj=lock)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        yield from self._file.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with atomic.writing(self._path):
+            self._file.append_logs(logs)
 
 
 class _JournalLock:

@@ -1,6 +1,7 @@
 """`hub.tune` on a tiny encoder: what a study keeps, how it goes on, what it refuses."""
 
 import csv
+import errno
 import json
 import math
 import time
@@ -203,6 +204,24 @@ def test_a_torn_line_of_the_journal_is_cut_off(search, in_tmp, lines):
     assert result.complete == 3
     for line in (in_tmp / "study/journal.log").read_text().splitlines():
         json.loads(line)
+
+
+def test_a_full_disk_ends_the_search_and_nothing_is_lost(search, monkeypatch):
+    from optuna.storages.journal import JournalFileBackend
+
+    append, room = JournalFileBackend.append_logs, [25]
+
+    def fill(self, logs):
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, logs)
+
+    with monkeypatch.context() as full:
+        full.setattr(JournalFileBackend, "append_logs", fill)
+        with pytest.raises(StorageError, match="cannot be written: No space left"):
+            search(trials=5)
+    assert search(trials=5).complete == 5
 
 
 def test_a_database_holds_the_study_of_machines_without_a_shared_folder(search, in_tmp):

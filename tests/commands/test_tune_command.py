@@ -1,5 +1,6 @@
 """``hub tune`` as it is typed, with workers that are real processes, really killed."""
 
+import contextlib
 import csv
 import json
 import os
@@ -81,7 +82,8 @@ def start(flags, space, in_tmp, home):
             process = subprocess.Popen([*command, *more], cwd=in_tmp, stdout=out, stderr=out, env=dict(os.environ))
         deadline = time.monotonic() + 120
         while process.poll() is None and not until(log.read_text()) and time.monotonic() < deadline:
-            pass
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
         return process, log
 
     return begin

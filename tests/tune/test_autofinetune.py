@@ -1,5 +1,6 @@
 """PaddleHub's contract, with scripts that load no torch."""
 
+import contextlib
 import json
 import os
 import signal
@@ -199,7 +200,8 @@ def start(in_tmp, home):
             process = subprocess.Popen(command, cwd=in_tmp, stdout=out, stderr=out, env=dict(os.environ))
         deadline = time.monotonic() + 60
         while not until() and process.poll() is None and time.monotonic() < deadline:
-            pass
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
         return process, log
 
     return begin

@@ -120,7 +120,7 @@ def test_what_the_first_trial_is_refused_for_ends_the_search_and_can_be_mended(s
 @pytest.mark.parametrize("pruner", ["asha", "median"])
 def test_bad_trials_are_stopped_early(search, pruner, in_tmp):
     space = {"learning_rate": [1e-7, 1e-6, 5e-3]}
-    result = search(space=space, pruner=pruner, trials=9, sampler="random", seed=3)
+    result = search(space=space, pruner=pruner, trials=7, sampler="random", seed=3)
     pruned = [row for row in table(result) if row["state"] == "pruned"]
     assert len(pruned) == result.pruned > 0
     assert all(float(row["learning_rate"]) < 5e-3 and int(row["evaluations"]) < 4 for row in pruned)
@@ -142,7 +142,7 @@ def test_other_searches_and_other_rows_are_kept_out_of_a_folder(search, in_tmp, 
     with pytest.raises(RunError, match=r"settings|seed: 42 there, 7 now"):
         search(seed=7)
     write_csv(review_files["train"], reviews(48, 9))
-    with pytest.raises(RunError, match=r"the rows are not those(.|\n)*train: 64 rows"):
+    with pytest.raises(RunError, match=r"the rows are not those(.|\n)*train: .64 rows"):
         search(trials=2)
     assert search(trials=1, seed=7, overwrite=True).complete == 1
     (in_tmp / "study" / "study.json").write_text("{}")
@@ -231,3 +231,5 @@ def test_a_database_holds_the_study_of_machines_without_a_shared_folder(search, 
     assert result.complete == 3
     assert len(list((in_tmp / "here/trials").iterdir())) == 2
     assert len(list((in_tmp / "there/trials").iterdir())) == 1
+    assert hub.load(result.best_model.rpartition(":")[2]).predict(["good"]).labels
+    assert (result.test is None) == (result.trial < 2)

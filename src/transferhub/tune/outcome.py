@@ -8,16 +8,18 @@ import json
 import os
 import shlex
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferhub import atomic
 from transferhub.errors import RunError
+from transferhub.log import logger
 from transferhub.report.charts import Line, line_chart
 from transferhub.report.html import Report, Table, write_report
 from transferhub.tune.space import Value
-from transferhub.tune.study import Study
+from transferhub.tune.study import PLACE, Study
 from transferhub.tune.trial import MakeTask
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class TuneResult:
         pruned: Trials that were stopped early.
         failed: Trials without a score.
         running: Trials that wait for the next start, or that another machine runs.
-        best_model: Its folder.
+        best_model: Its folder; ``host:folder`` where it lies on another machine.
         checkpoint_dir: The search's folder.
         table: All trials, as csv.
         report: The page.
@@ -83,14 +85,18 @@ def conclude(study: Study, make_task: MakeTask, command: Command | None) -> Tune
         if best is None:
             raise _without_score(study, trials)
         said = _read(study.path / RESULT)
-        kept = study.path / "best_model"
+        kept, model = study.path / "best_model", study.folder(best.number) / "best_model"
         atomic.recover(kept)
         if said.get("trial") != best.number or atomic.damage(kept) is not None:
             said = {}
-            _keep(study.folder(best.number) / "best_model", kept)
-        over = counts["RUNNING"] == 0
+            if model.is_dir():
+                _keep(model, kept)
+            else:
+                shutil.rmtree(kept, ignore_errors=True)
+                logger.warning("The best model lies on another machine: %s/best_model", best.user_attrs[PLACE])
+        over, here = counts["RUNNING"] == 0, kept.is_dir()
         test = said.get("test")
-        if over and test is None:
+        if over and here and test is None:
             test = _score_on_test(make_task, best.params, kept)
         result = TuneResult(
             best=dict(best.params),
@@ -104,7 +110,7 @@ def conclude(study: Study, make_task: MakeTask, command: Command | None) -> Tune
             pruned=counts["PRUNED"],
             failed=counts["FAIL"],
             running=counts["RUNNING"],
-            best_model=str(kept),
+            best_model=str(kept) if here else f"{best.user_attrs[PLACE]}/best_model",
             checkpoint_dir=str(study.path),
             table=str(study.path / "trials.csv"),
             report=str(study.path / "report.html"),
@@ -189,8 +195,10 @@ def _importance(study: Study, complete: int) -> dict[str, float]:
     if complete < ENOUGH:
         return {}
     try:
-        found = get_param_importances(study.optuna)
-    except (ValueError, RuntimeError):  # all scores are the same
+        with warnings.catch_warnings():  # it warns where scores tell nothing apart: then nothing is said of importance
+            warnings.simplefilter("error", UserWarning)
+            found = get_param_importances(study.optuna)
+    except (ValueError, RuntimeError, UserWarning):
         return {}
     return {name: round(float(part), 4) for name, part in found.items()}
 

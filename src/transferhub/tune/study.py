@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ TRIALS = "trials"
 WRITTEN = (RECORD, JOURNAL, TRIALS, "best_model", "trials.csv", "report.html", "result.json", "worker-*.log")
 SAMPLERS = ("tpe", "cmaes", "random")
 PRUNERS = ("asha", "median", "none")
+PLACE = "place"  # of a trial: host:folder
 SURPLUS = "surplus"  # of a trial that two machines began at once, one too many
 
 
@@ -159,6 +161,7 @@ class Study:
             folder.mkdir(exist_ok=True)
             lock = filelock.FileLock(folder / "claim.lock")
             lock.acquire(timeout=0)
+            trial.set_user_attr(PLACE, f"{socket.gethostname()}:{folder.resolve()}")
             return Claim(trial, self.space.suggest(trial), folder, lock)
 
     @property

@@ -93,7 +93,7 @@ def conclude(study: Study, make_task: MakeTask, command: Command | None) -> Tune
                 _keep(model, kept)
             else:
                 shutil.rmtree(kept, ignore_errors=True)
-                logger.warning("The best model lies on another machine: %s/best_model", best.user_attrs[PLACE])
+                logger.warning("The best model lies on another machine: %s/best_model", best.user_attrs.get(PLACE, "?"))
         over, here = counts["RUNNING"] == 0, kept.is_dir()
         test = said.get("test")
         if over and here and test is None:
@@ -110,7 +110,7 @@ def conclude(study: Study, make_task: MakeTask, command: Command | None) -> Tune
             pruned=counts["PRUNED"],
             failed=counts["FAIL"],
             running=counts["RUNNING"],
-            best_model=str(kept) if here else f"{best.user_attrs[PLACE]}/best_model",
+            best_model=str(kept) if here else f"{best.user_attrs.get(PLACE, '?')}/best_model",
             checkpoint_dir=str(study.path),
             table=str(study.path / "trials.csv"),
             report=str(study.path / "report.html"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import filelock
 import pytest
 from scripts import PARAMETERS, SCRIPT, write
 
@@ -124,6 +125,12 @@ def test_other_searches_are_kept_out_of_a_folder(search, in_tmp):
         search(output_dir=in_tmp / "foreign").run()
     (in_tmp / "out" / "search.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
+        search().run()
+
+
+def test_two_searches_at_once_are_kept_apart(search, in_tmp):
+    (in_tmp / "out").mkdir()
+    with filelock.FileLock(in_tmp / "out" / "search.lock"), pytest.raises(RunError, match="in use by another search"):
         search().run()
 
 

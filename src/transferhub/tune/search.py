@@ -22,7 +22,7 @@ from transferhub.log import logger
 from transferhub.tune.outcome import Command, TuneResult, best_of, conclude, shown
 from transferhub.tune.scripts import tail
 from transferhub.tune.space import Space, Value
-from transferhub.tune.study import Study, check_names, unfinished
+from transferhub.tune.study import Study, check_names, is_search, unfinished
 from transferhub.tune.trial import MakeTask, TimeIsUp, keep_best, run_trial
 
 WORKER = "TRANSFERHUB_TUNE_WORKER"  # in a worker's environment: where it works, and until when
@@ -91,6 +91,8 @@ def tune(
     deadline = time.monotonic() + (math.inf if timeout is None else seconds_of(timeout))
     made_of = {"space": searched.described(), "sampler": sampler, "pruner": pruner, "seed": seed, **(settings or {})}
     worker = json.loads(os.environ.get(WORKER, "null"))
+    if worker and not is_search(Path(worker["folder"]), made_of):  # another search of the same script, before it
+        worker, workers = None, 1
     path = Path(worker["folder"] if worker else checkpoint_dir or unfinished(made_of) or _new_path())
     study = Study(
         path,

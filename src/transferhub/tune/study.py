@@ -342,6 +342,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
     return dict(record)
 
 
+def is_search(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a folder belongs to the search with these settings."""
+    record = read_record(path)
+    return record is not None and bool(record["settings"] == json.loads(json.dumps(settings)))
+
+
 def unfinished(settings: Mapping[str, Any]) -> Path | None:
     """An unfinished study of this search, by this program, in the working folder."""
     wanted = json.loads(json.dumps(settings))

@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import cache, evaluate, finetune, glue, lr_find, modules, predict
+from transferhub.commands import cache, compare, evaluate, finetune, glue, lr_find, modules, predict
 
 app = typer.Typer(
     name="hub",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 for name, command in (
     ("finetune", finetune.finetune),
+    ("compare", compare.compare),
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),

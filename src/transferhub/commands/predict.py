@@ -19,7 +19,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="FILE…",
-            help="csv, tsv, txt, json, jsonl, parquet; - for a text a line on standard input; pictures, folders of them.",
+            help="csv, tsv, txt, json, jsonl, parquet; - for a text a line on standard input; pictures, or folders.",
         ),
     ],
     output: Annotated[Path | None, typer.Option(help="Write the csv there instead of printing it.")] = None,

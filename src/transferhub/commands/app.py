@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import cache, compare, evaluate, finetune, glue, lr_find, modules, predict
+from transferhub.commands import about, cache, compare, evaluate, finetune, glue, lr_find, modules, predict, run
 
 app = typer.Typer(
     name="hub",
@@ -20,6 +20,8 @@ for name, command in (
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
+    ("run", run.run),
+    ("board", about.board),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
     ("download", modules.download),
@@ -28,7 +30,9 @@ for name, command in (
     ("show", modules.show),
     ("clear", modules.clear),
     ("cache", cache.cache),
+    ("config", about.config),
     ("version", modules.version),
+    ("help", about.help_of),
 ):
     app.command(name)(command)
 # Its flags, with --help among them, are run_glue's, which typer does not know.

@@ -11,6 +11,7 @@ from torch import Tensor
 from transferhub.dataset.examples import where
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Answers
+from transferhub.engine.objective import first_or_loss
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Variable
 from transferhub.log import logger
@@ -146,8 +147,8 @@ class RegressionTask(TextTask):
 
     def rank(self, scores: Mapping[str, float], loss: float) -> float:
         """The first score; an error counts the less the better."""
-        name, score = next(iter(scores.items()))
-        return -score if name in ERRORS else score
+        name, score = first_or_loss(scores, loss)
+        return -score if name in (*ERRORS, "loss") else score
 
     def meter(self, columns: Columns | None = None) -> "RegressionMeter":
         """Keeps true and predicted values."""

@@ -123,8 +123,8 @@ class Definition:
         return Collected(len(columns), lambda outputs, batch, rows: self.answers(outputs, batch))
 
     def run_results(self, answers: Answers) -> list[Any]:
-        """A batch's answers as 1.x gave them; here an array for each output."""
-        return [np.stack(arrays) for arrays in zip(*answers, strict=True)]
+        """A batch's answers as 1.x gave them: the array; of a list an array for each output."""
+        return [answers] if isinstance(answers, np.ndarray) else [np.stack(each) for each in zip(*answers, strict=True)]
 
     def predictions(
         self,

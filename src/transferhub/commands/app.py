@@ -2,7 +2,20 @@
 
 import typer
 
-from transferhub.commands import autofinetune, cache, evaluate, finetune, glue, lr_find, modules, predict, tune
+from transferhub.commands import (
+    about,
+    autofinetune,
+    cache,
+    compare,
+    evaluate,
+    finetune,
+    glue,
+    lr_find,
+    modules,
+    predict,
+    run,
+    tune,
+)
 
 app = typer.Typer(
     name="hub",
@@ -16,11 +29,14 @@ app = typer.Typer(
 )
 for name, command in (
     ("finetune", finetune.finetune),
+    ("compare", compare.compare),
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
     ("tune", tune.tune),
     ("autofinetune", autofinetune.autofinetune),
+    ("run", run.run),
+    ("board", about.board),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
     ("download", modules.download),
@@ -29,7 +45,9 @@ for name, command in (
     ("show", modules.show),
     ("clear", modules.clear),
     ("cache", cache.cache),
+    ("config", about.config),
     ("version", modules.version),
+    ("help", about.help_of),
 ):
     app.command(name)(command)
 # Its flags, with --help among them, are run_glue's, which typer does not know.

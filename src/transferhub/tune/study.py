@@ -8,7 +8,6 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from transferhub.engine.run_folder import differences, program
 from transferhub.errors import ConfigError, RunError, did_you_mean
 from transferhub.graph.randomness import derive
 from transferhub.log import logger
+from transferhub.tune.journal import Journal
 from transferhub.tune.space import Space, Value
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage: Any = self._storage
         if storage is None:
-            journal: Any = _Journal(self.path / JOURNAL)
+            journal: Any = Journal(self.path / JOURNAL)
             storage = optuna.storages.JournalStorage(journal)
         name = _name(self._settings)
         try:
@@ -262,54 +262,6 @@ class Study:
         if self._pruner == "median":
             return pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
         return pruners.NopPruner()
-
-
-class _Journal:
-    """Optuna's journal file; what the disk refuses is a `StorageError`."""
-
-    def __init__(self, path: Path) -> None:
-        from optuna.storages.journal import JournalFileBackend
-
-        lock: Any = _JournalLock(path)
-        self._path, self._file = path, JournalFileBackend(str(path), lock_obj=lock)
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        yield from self._file.read_logs(log_number_from)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with atomic.writing(self._path):
-            self._file.append_logs(logs)
-
-
-class _JournalLock:
-    """Optuna's journal is locked by the system, so that a killed process holds nothing; a torn last line is cut off."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal, self._lock = journal, filelock.FileLock(f"{journal}.lock")
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        _cut_torn_line(self._journal)
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-def _cut_torn_line(journal: Path) -> None:
-    with open(journal, "ab+") as file:
-        size = end = file.tell()
-        while end:
-            start = max(0, end - 4096)
-            file.seek(start)
-            last = file.read(end - start).rfind(b"\n")
-            if last >= 0:
-                end = start + last + 1
-                break
-            end = start
-        if end < size:
-            logger.warning("%s ends in a torn line, of a process that was killed: it is cut off", journal)
-            os.truncate(journal, end)
 
 
 def check_names(sampler: str, pruner: str) -> None:

@@ -100,3 +100,15 @@ def test_compare_puts_three_ways_beside_each_other(tiny, in_tmp, capsys):
     assert hub("compare", *flags, "--checkpoint-dir", "ways", "--json") == 0  # finished: nothing is trained again
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(again) == {"fine-tuned", "frozen", "from scratch", "checkpoint_dir"}
+
+
+def test_compare_recommends_the_lowest_where_the_score_is_an_error(tiny, in_tmp, capsys):
+    rows = [ROWS["regression"](*row) for row in reviews(40, 1)]
+    train = write_csv(in_tmp / "train.csv", rows, HEADERS["regression"])
+    flags = ["--module", tiny, "--train", train, "--precision", "fp32", "--num-epoch", 1, "--batch-size", 8]
+    asked = [*flags, "--task", "regression", *FLAGS["regression"], "--metrics", "mse", "--checkpoint-dir", "ways"]
+    assert hub("compare", *asked) == 0
+    printed = capsys.readouterr().out.splitlines()
+    errors = {line.split("  ")[0]: float(line.split()[-6]) for line in printed[1:4]}
+    lowest = min(errors, key=lambda way: errors[way]).replace(" ", "-")
+    assert printed[-1] == f"next        hub predict ways/{lowest}/best_model FILE"

@@ -240,3 +240,44 @@ def test_rows_on_disk_are_those_in_memory(tmp_path, monkeypatch, kind, labels):
         assert list(mapped.train_examples) == list(held.train_examples)
         assert mapped.label_list == held.label_list
         assert mapped.train_examples.take([5, 3])[1].label == held.train_examples[3].label
+
+
+# --- what one wrong row would change for all
+
+
+@pytest.mark.parametrize(("odd", "near"), [("XX", ""), ("o", "did you mean 'O'"), ("0", "did you mean 'O'")])
+def test_a_tag_that_marks_no_chunk_among_those_that_do_is_named(tmp_path, odd, near):
+    path = write(tmp_path / "r.tsv", f"tokens\ttags\nso it is\tO B-X I-X\nit is\tB-X {odd}\n")
+    with pytest.raises(
+        DataError, match=f"the tag '{odd}' .1 times, the first in row or line 3. marks no chunk"
+    ) as caught:
+        load(path, kind="tags")
+    assert near in str(caught.value)
+    assert load(path, kind="tags", label_list=["B-X", "I-X", "O", odd]).num_labels == 4
+
+
+def test_parts_of_speech_are_tags(tmp_path):
+    path = write(tmp_path / "r.tsv", "tokens\ttags\nso it is\tRB PRP VBZ\nit is\tPRP VBZ\n")
+    assert load(path, kind="tags").label_list == ["PRP", "RB", "VBZ"]
+
+
+def test_the_mark_that_parts_most_sets_parts_them_all_and_the_others_are_said(tmp_path, lines):
+    sets = ["joy,anger", "fear,anger", "joy|fear", "joy"]
+    dataset = load(write(tmp_path / "r.tsv", "text\tlabels\n" + "".join(f"a\t{one}\n" for one in sets)), kind="labels")
+    assert dataset.label_list == ["anger", "fear", "joy", "joy|fear"]
+    targets.label_sets(dataset, "train")
+    assert any("joined by ','" in line and "'joy|fear'" in line for line in lines)
+
+
+def test_truth_values_are_values(tmp_path):
+    rows = [{"text": "a", "label": True}, {"text": "b", "label": False}, {"text": "c", "label": 0.5}]
+    path = write(tmp_path / "r.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert targets.values(load(path, kind="value"), "train").tolist() == [1.0, 0.0, 0.5]
+
+
+def test_pairs_with_an_empty_half_are_kept_counted_and_said(tmp_path, lines):
+    text = "text_a\ttext_b\tlabel\nso\tyes\t1\nso\t \t0\n\tno\t1\n"
+    rows = load(write(tmp_path / "r.tsv", text)).train_examples
+    assert [(row.text_a, row.text_b) for row in rows] == [("so", "yes"), ("so", " "), ("", "no")]
+    assert any("the second text is empty in 1 of 3 pairs (the first in row or line 3)" in line for line in lines)
+    assert any("1 of 3 texts are empty (the first in row or line 4)" in line for line in lines)

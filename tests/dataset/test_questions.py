@@ -56,7 +56,8 @@ def test_answers_off_their_place_are_moved_or_kept_and_counted(tmp_path, lines):
     assert rows["none"].answers == [("Richard", 42)]
     assert rows["gone"].answers == [("Ethelred", -1)]
     assert not rows["gone"].trainable
-    assert any("3 answers were not at their offset" in line and "off, spaces, none" in line for line in lines)
+    assert any("2 answers were not at their offset" in line and "off, spaces)" in line for line in lines)
+    assert any("1 answers come without an offset" in line and "none)" in line for line in lines)
     assert any("1 answers are not in their passage" in line for line in lines)
     assert any("1 questions have no answer in their passage; training leaves them out" in line for line in lines)
 
@@ -180,3 +181,34 @@ def test_the_real_cmrc2018_has_the_faults_that_are_known(real_data, lines):
     for row in (*dataset.train_examples, *dataset.dev_examples):
         assert all(start < 0 or row.text_b[start : start + len(text)] == text for text, start in row.answers)
         assert row.trainable
+
+
+@pytest.mark.parametrize(
+    ("said", "impossible"), [("false", False), ("True", True), (0, False), ("", False), (None, False)]
+)
+def test_impossible_is_what_was_said_in_words_too(tmp_path, said, impossible):
+    (row,) = read_answers(squad(tmp_path / "q.json", question("a", ("Emma", 0), is_impossible=said)))
+    assert row.is_impossible is impossible
+    assert row.answers == ([] if impossible else [("Emma", 0)])
+
+
+def test_impossible_that_is_no_truth_value_is_named(tmp_path):
+    path = squad(tmp_path / "q.json", question("a", ("Emma", 0), is_impossible="perhaps"))
+    with pytest.raises(DataError, match=r"q\.json: question a: is_impossible is 'perhaps'"):
+        read_answers(path)
+
+
+def test_a_cell_of_a_table_may_hold_answers_as_json(tmp_path):
+    cell = '"{""text"": [""Cnut""], ""answer_start"": [13]}"'
+    path = tmp_path / "q.csv"
+    path.write_text(f"question,context,answers\nwho,{CONTEXT},{cell}\nwho,see [1],[1]\n", encoding="utf-8")
+    rows = load(path, kind="answers").train_examples
+    assert rows[0].answers == [("Cnut", 13)]
+    assert rows[1].answers == [("[1]", 4)], "what stands in the passage is a text"
+
+
+@pytest.mark.parametrize(("text", "said"), [("{}", "but nothing"), ('{"data": {}}', '"data" is {}, no list')])
+def test_a_document_without_a_list_is_told_what_it_has(tmp_path, text, said):
+    (tmp_path / "q.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        read_answers(tmp_path / "q.json")

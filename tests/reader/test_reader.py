@@ -175,3 +175,12 @@ def test_the_short_way_to_ids_is_the_tokenizers_own(reader):
         theirs = reader.tokenizer(rows, pairs, truncation="longest_first", max_length=16, return_token_type_ids=True)
         for name, key in (("input_ids", "input_ids"), ("segment_ids", "token_type_ids")):
             assert ours.ragged[name].tolist() == [value for row in theirs[key] for value in row]
+
+
+def test_texts_that_the_vocabulary_does_not_hold_are_warned_of(reader, lines):
+    reader.columns("train")
+    assert not any("unknown to the module's vocabulary" in line for line in lines)
+    rows = dataset()
+    rows.train_examples = [InputExample(0, "房间很好", None, "pos"), InputExample(1, "bad", None, "neg")]
+    reader.columns("train", rows)
+    assert any("train: 44 % of 9 tokens are unknown to the module's vocabulary" in line for line in lines)

@@ -47,5 +47,4 @@ def compare(
         return
     print("\n".join(compared.lines()))
     print(f"curves      {folder / 'compare.svg'}")
-    best = max(compared.results.values(), key=lambda result: next(iter((result.dev or {"": 0.0}).values())))
-    print(f"next        hub predict {best.best_model} FILE")
+    print(f"next        hub predict {compared.results[compared.best].best_model} FILE")

@@ -42,8 +42,8 @@ def stored_rows(table: Table, roles: dict[str, int], kind: str = "classes") -> I
         if label_at is not None:
             label = cells[label_at]
             if kind == "value":
-                number(label, partial(table.where, line))
-                label = str(label).strip()
+                value = number(label, partial(table.where, line))
+                label = label.strip() if isinstance(label, str) else repr(value)
             elif kind == "labels":
                 label = names_text(_named(label, names), partial(table.where, line))
             elif type(label) is not str:

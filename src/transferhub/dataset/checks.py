@@ -5,15 +5,16 @@ import unicodedata
 from collections.abc import Iterable
 
 from transferhub.dataset.store import FEW, Facts
-from transferhub.errors import DataError
+from transferhub.errors import DataError, did_you_mean
 from transferhub.log import logger
 
 ENOUGH = 20  # rows from which on an almost unique label column is refused
 SHOWN = 5
+CHUNK_TAG = re.compile(r"[BIESLUM]-.+|.+-[BIESLUM]", re.DOTALL)
 
 
 def check_rows(source: str, facts: Facts, header: bool) -> None:
-    """Refuse a split in which there is nothing to read; count empty texts.
+    """Refuse a split in which there is nothing to read; count empty texts, and pairs with an empty half.
 
     Args:
         source: What messages call it.
@@ -38,6 +39,14 @@ def check_rows(source: str, facts: Facts, header: bool) -> None:
             facts.rows,
             facts.first_empty,
         )
+    if facts.halves:
+        logger.warning(
+            "%s: the second text is empty in %d of %d pairs (the first in row or line %d); they are kept",
+            source,
+            facts.halves,
+            facts.rows,
+            facts.first_half,
+        )
 
 
 def check_targets(source: str, facts: Facts, *, column: str, text: str, given: bool, outside: str = "O") -> None:
@@ -52,7 +61,8 @@ def check_targets(source: str, facts: Facts, *, column: str, text: str, given: b
         outside: The tag of no entity.
 
     Raises:
-        DataError: One value, one tag or one label only; of classes, what `check_labels` refuses.
+        DataError: One value, one tag or one label only; a tag that marks no chunk among tags that do; of classes, what
+            `check_labels` refuses.
     """
     if facts.kind == "classes":
         check_labels(source, facts, column=column, text=text, given=given)
@@ -68,12 +78,30 @@ def check_targets(source: str, facts: Facts, *, column: str, text: str, given: b
             expected=f"at least a tag beside {outside!r}",
             fix="check that the column is the one you mean: label=… (--label-column)",
         )
+    elif facts.kind == "tags" and not given:
+        _refuse_odd_tags(source, facts, outside)
     elif facts.kind == "labels" and len(facts.labels) < 2 and facts.rows > 1:
         raise DataError(
             f"{source}: every row has the labels {next(iter(facts.labels))!r:.60}",
             expected="rows that differ in their labels",
             fix="check that the column is the one you mean: label=… (--label-column)",
         )
+
+
+def _refuse_odd_tags(source: str, facts: Facts, outside: str) -> None:
+    """One misspelt tag would turn scores of chunks into scores of single words."""
+    chunks = [tag for tag in facts.tags if CHUNK_TAG.fullmatch(tag)]
+    odd = [tag for tag in facts.tags if tag != outside and tag not in chunks]
+    if not odd or sum(facts.tags[tag] for tag in odd) >= sum(facts.tags[tag] for tag in chunks):
+        return
+    tag, count = odd[0], facts.tags[odd[0]]
+    near = did_you_mean(tag.upper().replace("0", outside[:1]), [outside, *chunks])
+    raise DataError(
+        f"{source}: the tag {tag!r:.60} ({count} times, the first in row or line {facts.tag_lines[tag]}) marks no "
+        f"chunk, as {', '.join(map(repr, chunks[:4]))} do",
+        expected=f"{outside!r} and tags such as B-X and I-X throughout",
+        fix=f"{near}correct the rows; or name all tags: label_list=[…]",
+    )
 
 
 def check_labels(source: str, facts: Facts, *, column: str, text: str, given: bool) -> None:

@@ -118,7 +118,11 @@ def _parts(given: Any, split_char: str | None, place: Place, what: str) -> list[
         return given.split(split_char) if given else []
     if isinstance(given, list | tuple) and all(isinstance(part, str | int) for part in given):
         return [str(part) for part in given]
-    raise DataError(f"{place()}: the {what} is {given!r:.60}", expected="tokens, each with a tag: two lists, or joined")
+    raise DataError(
+        f"{place()}: the {what} {'are' if what == 'tags' else 'is'} {given!r:.60}",
+        expected="tokens, each with a tag: two lists, or joined",
+        fix="correct or remove the row",
+    )
 
 
 def tags_text(text: Any, tags: Any, place: Place, split_char: str | None = None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transferhub.dataset import raw
+from transferhub.dataset.cells import is_missing
 from transferhub.dataset.encodings import encoding_of
 from transferhub.dataset.examples import InputExample
 from transferhub.dataset.json_rows import json_table
@@ -26,6 +27,7 @@ COLUMNS = {
     "is_impossible": ("is_impossible",),
 }
 SHOWN = 3
+NOWHERE = -1
 Answer = tuple[str, int]  # the text and where it begins in the context; -1: nowhere
 
 
@@ -83,6 +85,7 @@ class ReadingExample(InputExample):
 class Counts:
     """What was found out about answers; each with the first rows of it."""
 
+    unplaced: list[str] = dataclasses.field(default_factory=list)
     moved: list[str] = dataclasses.field(default_factory=list)
     lost: list[str] = dataclasses.field(default_factory=list)
     untrainable: list[str] = dataclasses.field(default_factory=list)
@@ -94,6 +97,7 @@ class Counts:
     def say(self, source: str, questions: int) -> None:
         """Log what was counted."""
         for rows, said in (
+            (self.unplaced, "answers come without an offset: the first place where they stand is taken"),
             (self.moved, "answers were not at their offset and were found near it"),
             (self.lost, "answers are not in their passage; they are kept for evaluation"),
             (self.untrainable, "questions have no answer in their passage; training leaves them out"),
@@ -131,8 +135,10 @@ def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExam
         raise DataError(f"{path}: not JSON: {error}", expected=FORM) from None
     articles = document.get("data") if isinstance(document, dict) else document
     if not isinstance(articles, list):
+        if isinstance(document, dict) and "data" in document:
+            raise _other_form(path, f'"data" is {articles!r:.60}, no list')
         keys = ", ".join(map(repr, document)) if isinstance(document, dict) else repr(document)
-        raise _other_form(path, f'there is no list "data", but {keys:.80}')
+        raise _other_form(path, f'there is no list "data", but {keys or "nothing":.80}')
     return checked(_flattened(articles, path), str(path))
 
 
@@ -224,7 +230,7 @@ def checked(rows: Iterable[Mapping[str, Any]], source: str) -> list[ReadingExamp
             )
         seen[guid] = question
         context = contexts.setdefault(context, context)
-        impossible = bool(row.get("is_impossible"))
+        impossible = _impossible(row.get("is_impossible"), place)
         answers = _answers(row["answers"], context, guid, place, counts) if "answers" in row else None
         if answers and impossible:
             counts.contradicting.append(guid)
@@ -254,8 +260,8 @@ def _mark_impossible(examples: Sequence[ReadingExample], counts: Counts) -> None
 
 def _answers(given: Any, context: str, guid: str, place: str, counts: Counts) -> list[Answer] | None:
     answers = []
-    given = plain(given)
-    if given is None:
+    given = _of_json(plain(given), context)
+    if is_missing(given):
         return None
     for text, start in _pairs(given, place):
         if not text.strip():
@@ -267,9 +273,32 @@ def _answers(given: Any, context: str, guid: str, place: str, counts: Counts) ->
         if at is None and text.strip() != text:
             text = text.strip()
             at = nearest(context, text, start)
-        (counts.lost if at is None else counts.moved).append(guid)
+        found = counts.unplaced if start == NOWHERE else counts.moved
+        (counts.lost if at is None else found).append(guid)
         answers.append((text, -1 if at is None else at))
     return answers
+
+
+def _impossible(value: Any, place: str) -> bool:
+    value = plain(value)
+    if is_missing(value):
+        return False
+    said = str(value).strip().lower()
+    if said in ("", "0", "0.0", "false"):
+        return False
+    if said in ("1", "1.0", "true"):
+        return True
+    raise DataError(f"{place}: is_impossible is {value!r:.60}", expected="true or false", fix="correct the question")
+
+
+def _of_json(given: Any, context: str) -> Any:
+    """Answers that a cell of a table holds as JSON; a text of the passage is a text, whatever it looks like."""
+    if not isinstance(given, str) or not given.lstrip().startswith(("{", "[")) or given in context:
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        return given
 
 
 def nearest(context: str, text: str, start: int) -> int | None:
@@ -303,7 +332,7 @@ def _pairs(given: Any, place: str) -> Iterator[Answer]:
             start = int(start)
         if not isinstance(text, str) or not isinstance(start, int | None):
             raise DataError(f"{place}: an answer is {answer!r:.80}", expected='{"text": …, "answer_start": a number}')
-        yield text, -1 if start is None else start
+        yield text, NOWHERE if start is None else start
 
 
 def _other_form(path: Path, found: str) -> DataError:

@@ -18,7 +18,7 @@ from transferhub.errors import DataError
 
 ROWS = 8192  # rows in a batch, so that the batch of a row is a division
 BIG = 8 << 20  # files of more bytes than this are mapped from disk; smaller ones are held in memory
-VERSION = 2  # of the files below; another version is another key
+VERSION = 3  # of the files below; another version is another key
 SCHEMA = pa.schema(
     [
         ("text_a", pa.large_string()),
@@ -43,6 +43,7 @@ class Facts:
         rows: How many there are.
         labels: Label name → rows that have it, in the order of first appearance; of kinds whose labels recur.
         tags: Tag → tokens that have it; of rows of tags.
+        tag_lines: Tag → the line of the first of them.
         low: The smallest value; of rows of values.
         high: The largest.
         kind: Of the labels.
@@ -51,6 +52,8 @@ class Facts:
         tripled: Whether they have a third.
         empty: Rows whose text is empty.
         first_empty: The line of the first of them.
+        halves: Pairs of which the second text alone is empty.
+        first_half: The line of the first of them.
         characters: Of all first texts together.
         texts: How many different first texts there are; counted up to `FEW`.
         notes: What was said while the rows were read.
@@ -59,6 +62,7 @@ class Facts:
     rows: int = 0
     labels: dict[str, int] = dataclasses.field(default_factory=dict)
     tags: dict[str, int] = dataclasses.field(default_factory=dict)
+    tag_lines: dict[str, int] = dataclasses.field(default_factory=dict)
     low: float = math.inf
     high: float = -math.inf
     kind: str = "classes"
@@ -67,6 +71,8 @@ class Facts:
     tripled: bool = False
     empty: int = 0
     first_empty: int = 0
+    halves: int = 0
+    first_half: int = 0
     characters: int = 0
     texts: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -128,6 +134,9 @@ def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None, kind: 
             if not text or text.isspace():
                 facts.first_empty = facts.first_empty if facts.empty else line
                 facts.empty += 1
+            elif pair is not None and not pair.strip():
+                facts.first_half = facts.first_half if facts.halves else line
+                facts.halves += 1
             if paired is not None and paired != (pair is not None):
                 raise DataError(f"row {facts.rows + len(batch.texts) + 1} (line {line}): pairs and single texts mixed")
             paired = pair is not None
@@ -141,7 +150,7 @@ def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None, kind: 
                     code = codes.setdefault(label, len(codes))
                     facts.labels[label] = facts.labels.get(label, 0) + 1
                 else:
-                    _look_at(label, facts)
+                    _look_at(label, line, facts)
             if third:
                 facts.tripled = True
                 batch.thirds.append(third[0])
@@ -164,7 +173,7 @@ def _write(rows: Iterable[StoredRow], sink: Any, notes: list[str] | None, kind: 
     return facts
 
 
-def _look_at(label: str, facts: Facts) -> None:
+def _look_at(label: str, line: int, facts: Facts) -> None:
     """Count what is to be known of labels that are not counted themselves."""
     if facts.kind == "value":
         value = float(label)
@@ -172,6 +181,7 @@ def _look_at(label: str, facts: Facts) -> None:
     else:
         for tag in label.split(SPLIT):
             facts.tags[tag] = facts.tags.get(tag, 0) + 1
+            facts.tag_lines.setdefault(tag, line)
 
 
 class _Batch:

@@ -111,7 +111,22 @@ def label_form(dataset: "BaseDataset", phase: str = "train") -> Form:
     if phase == "train":
         said = {"flags": "a flag for each label", "names": "names", "ids": "ids of labels"}[form.kind]
         dataset.say_once(f"{dataset.name}: label sets are written as {said}")
+        if form.kind == "names":
+            _say_other_marks(dataset, form.separator, examples)
     return form
+
+
+def _say_other_marks(dataset: "BaseDataset", separator: str, examples: Sequence[InputExample]) -> None:
+    """Say which names hold a mark that could stand between names too, where nobody listed the names."""
+    if dataset.given_labels is not None:
+        return
+    parts = {part for label in _distinct(examples) if isinstance(label, str) for part in _pieces(label, separator)}
+    odd = sorted(part for part in parts if any(mark in part for mark in ("|", ";", ",", "，", "、", "；")))
+    if odd:
+        dataset.say_once(
+            f"{dataset.name}: names of label sets are joined by {separator!r}; other signs are taken as part of the "
+            f"name: {', '.join(map(repr, odd[:3]))}{' …' if len(odd) > 3 else ''}; label_list=[…] names the labels"
+        )
 
 
 def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
@@ -206,7 +221,7 @@ def _form(labels: Sequence[Any], names: Sequence[str] | None) -> Form:
             return Form("flags", ",")
     strings = [label for label in labels if isinstance(label, str)]
     known = set(names or ())
-    marks = [mark for mark in "|;," if any(mark in label for label in strings)] or [","]
+    marks = _marks(strings)
     fits = [
         mark
         for mark in marks
@@ -219,6 +234,16 @@ def _form(labels: Sequence[Any], names: Sequence[str] | None) -> Form:
     parts = {part for label in sets for part in _pieces(label, separator)}
     ids = parts and not parts & known and all(part.isdecimal() for part in parts)
     return Form("ids" if ids else "names", separator)
+
+
+def _marks(labels: Sequence[str]) -> list[str]:
+    """What may stand between names, the likeliest first: what parts most labels; where some have two marks, ``|``
+    before ``;`` before ``,``, of which the later ones are then part of names.
+    """  # noqa: D205
+    counts = {mark: sum(mark in label for label in labels) for mark in "|;,"}
+    nested = any(sum(mark in label for mark in counts) > 1 for label in labels)
+    marks = [mark for mark, count in counts.items() if count] or [","]
+    return marks if nested else sorted(marks, key=lambda mark: -counts[mark])
 
 
 def _pieces(label: Any, separator: str | None) -> list[str]:

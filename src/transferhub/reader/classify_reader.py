@@ -114,6 +114,13 @@ class ClassifyReader(TextReader):
             ids, segments, texts_of_tokens = self._tokens(chunk if paired else [text for text, _ in chunk], paired)
             yield self._within_limit(ids, segments, texts_of_tokens)
 
+    @property
+    def unknown_id(self) -> int | None:
+        """The tokenizer's, where it marks nothing else too."""
+        others = {getattr(self.tokenizer, f"{name}_token_id", None) for name in ("pad", "cls", "sep", "bos", "eos")}
+        found: int | None = getattr(self.tokenizer, "unk_token_id", None)
+        return None if found in others else found
+
     def _tokens(self, chunk: list[Any], paired: bool) -> tuple[list[Any], list[Any], Callable[[int], list[int | None]]]:
         """Ids and segments of whole rows, however long; and for a row the text that each of its tokens is of."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)

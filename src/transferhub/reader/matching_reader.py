@@ -99,6 +99,11 @@ class TextMatchingReader(TextReader):
         return self.texts.types
 
     @property
+    def unknown_id(self) -> int | None:
+        """That of the texts' reader."""
+        return self.texts.unknown_id
+
+    @property
     def given(self) -> list[str]:
         """Names of what it gives of a row."""
         names = dict.fromkeys((*self.texts.feed_names, MASK))

@@ -18,6 +18,7 @@ from transferhub.reader.columns import Chunk, Columns, cached
 from transferhub.reader.reader import Reader
 
 CHUNK = 1000  # rows tokenised in one call
+MANY_UNKNOWN = 0.1  # the part of unknown tokens that is warned of
 
 Row = str | Sequence[str] | InputExample
 
@@ -105,6 +106,8 @@ class TextReader(Reader):
         columns.examples = examples
         columns = self.arranged(columns)
         self.say_cut(phase, columns)
+        if phase == "train":
+            self.say_unknown(phase, columns)
         return columns
 
     def encode(self, rows: Sequence[Row]) -> Columns:
@@ -150,6 +153,26 @@ class TextReader(Reader):
             )
         if cut.bare:
             logger.info("%s: %d of %d %s have no word of the vocabulary; they are kept", name, cut.bare, count, what)
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for whatever the vocabulary does not hold; None: there is none in the columns."""
+        return None
+
+    def say_unknown(self, name: str, columns: Columns) -> None:
+        """Warn where much of the texts is unknown to the vocabulary, as with a module of another language."""
+        ids = columns.ragged.get("input_ids")
+        if self.unknown_id is None or ids is None or not len(ids):
+            return
+        count = int(np.count_nonzero(ids == self.unknown_id))
+        if count > MANY_UNKNOWN * len(ids):
+            logger.warning(
+                "%s: %.0f %% of %s tokens are unknown to the module's vocabulary: all of them look alike to it. "
+                "Is it a module of these texts' language? (hub list --all)",
+                name,
+                100 * count / len(ids),
+                f"{len(ids):,}",
+            )
 
     def data_generator(
         self,

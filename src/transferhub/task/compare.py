@@ -25,10 +25,12 @@ class Compared:
     Args:
         results: Way → its run's result.
         folder: Where the runs, ``compare.json`` and ``compare.svg`` lie.
+        best: The way with the best model, as the task ranks scores: the lowest where the first is an error.
     """
 
     results: Mapping[str, RunResult]
     folder: Path
+    best: str
 
     def table(self) -> list[list[str]]:
         """A header, and a row for each way: its scores on dev and test, examples a second, the step of its best."""
@@ -67,11 +69,15 @@ def compare(make: Callable[[str, Path], "BaseTask"], folder: Path, ways: Sequenc
         folder: Of the whole.
         ways: Of `WAYS`.
     """
-    results = {}
+    results, ranks = {}, {}
     for way in ways:
         logger.info("Compare: %s", way)
-        results[way] = make(way, folder / way.replace(" ", "-")).finetune_and_eval()
-    compared = Compared(results, folder)
+        task = make(way, folder / way.replace(" ", "-"))
+        results[way] = task.finetune_and_eval()
+        scores = dict(results[way].dev or {})
+        loss = scores.pop("loss", 0.0)
+        ranks[way] = task.rank(scores, loss)
+    compared = Compared(results, folder, max(ranks, key=lambda way: ranks[way]))
     record = {way: dataclasses.asdict(result) for way, result in results.items()}
     atomic.write_json(folder / "compare.json", record)
     atomic.write_text(folder / "compare.svg", compared.picture())

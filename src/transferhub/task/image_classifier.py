@@ -37,7 +37,7 @@ class ImageClassifierTask(ClassTask):
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 3e-4, 5 epochs, batches of 32.
         hidden_units: Sizes of hidden layers between feature and output.
-        metrics_choices: As for `TextClassifierTask`, and ``top_5``.
+        metrics_choices: As for `TextClassifierTask`: ``acc f1_macro top_5`` …
         module: A module or its name.
         augment: Of the training pictures, where the task makes its own reader: ``none light standard strong``, or a
             function; see `ImageClassificationReader`.

@@ -11,6 +11,8 @@ from PIL import Image
 
 import transferhub as hub
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, ImageClassificationDataset
+from transferhub.dataset.picture_folders import labelled_rows
+from transferhub.dataset.picture_tables import paths_in
 from transferhub.dataset.pictures import Pictures, fingerprint, paths_of
 from transferhub.errors import ConfigError, DataError
 from transferhub.image import decode
@@ -204,6 +206,55 @@ def test_tables_and_frames_of_paths(folders):
     assert hub.dataset.load_images(with_header).train_examples.where(1) == f"{with_header}:3"
 
 
+def test_of_two_columns_one_is_the_paths_and_the_other_the_labels(folders):
+    rows = "".join(f"train/{label}/00.png,{label}\n" for label in ("ants", "bees"))
+    for header in ("image,breed", "id,label"):
+        (folders / "rows.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
+        found = hub.dataset.load_images(folders / "rows.csv").train_examples
+        assert [(path[-11:], label) for path, label in found] == [("ants/00.png", 0), ("bees/00.png", 1)]
+    (folders / "rows.csv").write_text(f"id,breed\n{rows}", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot tell which column is the label"):
+        hub.dataset.load_images(folders / "rows.csv")
+
+
+def test_rows_to_evaluate_are_the_models_labels_whatever_the_order_of_their_own(lists, lines):
+    own = hub.dataset.load_images(lists)
+    names = own.label_list[::-1]
+    for turned in (labelled_rows(lists, names), hub.dataset.load_images(lists, label_list=names).test_examples):
+        said = [(path, names[label]) for path, label in turned]
+        assert said == [(path, own.label_list[label]) for path, label in own.test_examples]
+    assert any("of its splits test is looked at: 4 pictures" in line for line in lines)
+    with pytest.raises(DataError, match="is not known"):
+        labelled_rows(lists, ["ants", "wasps"])
+    (lists / "label_list.txt").unlink()
+    assert labelled_rows(lists, names) == own.test_examples, "ids without names are the model's own"
+
+
+def test_rows_to_evaluate_are_those_that_were_not_trained_on(folders):
+    assert (
+        labelled_rows(folders, ["bees", "ants"])
+        == hub.dataset.load_images(test=folders / "val", label_list=["bees", "ants"]).test_examples
+    )
+    assert len(labelled_rows(folders / "train", ["ants", "bees"])) == 12
+
+
+def test_paths_to_predict_from_tables_and_lists(folders):
+    expected = [str(folders / "train/bees/00.png"), str(folders / "train/ants/01.png")]
+    names = ["train/bees/00.png", "train/ants/01.png"]
+    for name, content in (
+        ("a.csv", "path,note\n" + "".join(f"{each},x\n" for each in names)),
+        ("b.csv", "image\n" + "".join(f"{each}\n" for each in names)),
+        ("c.tsv", "".join(f"{each}\tx\n" for each in names)),
+        ("d.txt", "\n".join(names) + "\n"),
+        ("e.txt", "".join(f"{each} 1\n" for each in names)),
+    ):
+        (folders / name).write_text(content, encoding="utf-8")
+        assert paths_in(folders / name) == expected, name
+    (folders / "a.csv").write_text("x,path\n1,train/bees/gone.png\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.csv:2: there is no picture .*gone\.png"):
+        paths_in(folders / "a.csv")
+
+
 def test_faults_of_tables_are_named(folders):
     table = folders / "rows.csv"
     table.write_text("image,label\ntrain/ants/00.png,a\ntrain/ants/gone.png,b\n", encoding="utf-8")
@@ -211,9 +262,20 @@ def test_faults_of_tables_are_named(folders):
         hub.dataset.load_images(table)
     with pytest.raises(DataError, match="no column 'picture'"):
         hub.dataset.load_images(table, path="picture")
-    table.write_text("a,label\ntrain/ants/00.png,a\n", encoding="utf-8")
+    table.write_text("a,b,label\ntrain/ants/00.png,1,a\n", encoding="utf-8")
     with pytest.raises(DataError, match="cannot tell which column is the path"):
         hub.dataset.load_images(table)
+    with pytest.raises(DataError, match=r"00\.png is a picture"):
+        hub.dataset.load_images(folders / "train/ants/00.png")
+    (folders / "pictures.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"pictures\.zip is an archive\n.*unpack it"):
+        hub.dataset.load_images(folders / "pictures.zip")
+    with pytest.raises(ConfigError, match=r"path='a', label=None of the folder"):
+        hub.dataset.load_images(folders, path="a")
+    lone = folders / "lone.txt"
+    lone.write_text("train/ants/00.png 0\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"lone\.txt has one column\n.*a tab"):
+        hub.dataset.load_images(lone)
     with pytest.raises(DataError, match="'x'"):
         hub.dataset.load_images([("x",)])
     with pytest.raises(DataError, match="int 5"):

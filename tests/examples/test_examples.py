@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+from PIL import Image
 
 from conftest import WORDS, reviews, write_csv
 from transferhub.module.elmo import write_random
@@ -117,3 +119,32 @@ def test_frozen_features_are_computed_once_and_learned_from(example, tiny, in_tm
     assert seen[-1] >= 0.8 > seen[0]
     assert sum("Features of 48 rows are computed once" in line for line in lines) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_pictures_are_classified_by_the_documents_scripts(example, home, in_tmp, capsys):
+    folder = home / "dataset" / "flower_photos"
+    draw, colours = np.random.default_rng(0), {"daisy": (230, 230, 200), "rose": (200, 40, 60)}
+    folder.mkdir(parents=True)
+    (folder / "label_list.txt").write_text("daisy\nrose\n")
+    for split, count in (("train", 24), ("validate", 8), ("test", 6)):
+        lines = []
+        for number in range(count):
+            name, colour = list(colours.items())[number % 2]
+            pixels = draw.normal(colour, 30, (40, 40, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{split}-{number}.png")
+            lines.append(f"{split}-{number}.png {number % 2}")
+        (folder / f"{split}_list.txt").write_text("\n".join(lines) + "\n")
+    network = timm.create_model("test_resnet", pretrained=False)
+    timm.models.save_for_hf(network, in_tmp / "module", model_args={})
+    own = ["--module", str(in_tmp / "module"), "--checkpoint_dir", "./ckpt"]
+    name, given = arguments_of(EXAMPLES / "image_classification/run_classifier.sh", [*own, "--batch_size=8"], in_tmp)
+    assert name == "img_classifier"
+    result = example("image_classification", name).main(given)
+    assert result.steps == 3
+    name, given = arguments_of(EXAMPLES / "image_classification/run_predict.sh", own, in_tmp)
+    capsys.readouterr()
+    accuracy = example("image_classification", name).main(given)
+    assert accuracy == pytest.approx(result.test["acc"])
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in said[:-1]] == [f"test-{number}.png" for number in range(6)]
+    assert said[-1] == f"accuracy = {accuracy:.5f}"

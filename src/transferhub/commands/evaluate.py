@@ -11,7 +11,10 @@ from transferhub.commands import options
 def evaluate(
     best_model: options.BestModel,
     file: Annotated[
-        str, typer.Argument(help="csv, tsv, txt, json, jsonl, parquet or a folder of text files, with labels.")
+        str,
+        typer.Argument(
+            help="With labels: csv, tsv, txt, json, jsonl, parquet; a folder of text files, or of pictures."
+        ),
     ],
     text_column: options.TextColumn = None,
     text_pair_column: options.TextPairColumn = None,

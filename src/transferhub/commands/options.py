@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STRATEGY_NAMES = ("default", "adamw", "l2sp", "ulmfit", "combined", "lora")  # strategy.STRATEGIES, which imports torch
 
 ModuleName = Annotated[str, typer.Option(help="A name of `hub list --all`, a folder, or hf:OWNER/NAME.")]
-Train = Annotated[Path, typer.Option(help="csv, tsv, json, jsonl or parquet, or a folder of text files.")]
+Train = Annotated[Path, typer.Option(help="csv, tsv, json, jsonl or parquet; a folder of text files, or of pictures.")]
 TextColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
 TextPairColumn = Annotated[str | None, typer.Option(help="The second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]

@@ -30,6 +30,7 @@ TASKS = {
     "image-classification": "ImageClassifierTask",
 }
 LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
+TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
 RATES = {"image-classification": 3e-4}  # of adamw, where no --learning-rate is given
 ADAMW_RATE = 5e-5  # of the others
 
@@ -57,6 +58,9 @@ class TaskFlags:
     augment: Annotated[
         str | None, typer.Option(help="Of training pictures: none, light, standard or strong. Default: light.")
     ] = None
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
+    ] = False
     add_crf: Annotated[
         bool | None, typer.Option("--add-crf", help="Of sequence-labeling: a CRF on top of the linear layer.")
     ] = None
@@ -129,7 +133,9 @@ class TaskFlags:
             label = [name.strip() for name in label.split(",")]
         path = options.given_path(str(self.train), "--train")
         if self.task == "image-classification":
-            return hub.dataset.load_images(path, self.dev, self.test, path=self.text_column, label=self.label_column)
+            return self._pictures(path)
+        if self.skip_broken:
+            raise ConfigError(f"--skip-broken with --task {self.task}", expected="--task image-classification")
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
             "delimiter": self.delimiter,
@@ -145,6 +151,20 @@ class TaskFlags:
                 fix="--text-pair-column names the second text",
             )
         return rows
+
+    def _pictures(self, path: Path) -> "BaseDataset":
+        import transferhub as hub
+        from transferhub.dataset.picture_tables import refuse_text_flags
+
+        refuse_text_flags({name: getattr(self, name) for name in TEXT_FLAGS})
+        return hub.dataset.load_images(
+            path,
+            self.dev,
+            self.test,
+            path=self.text_column,
+            label=self.label_column,
+            broken="skip" if self.skip_broken else "refuse",
+        )
 
     def config(self, **changed: Any) -> "RunConfig":
         """How it is trained; `changed` replaces arguments of `RunConfig`."""

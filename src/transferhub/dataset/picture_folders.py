@@ -7,18 +7,16 @@ from typing import Any
 
 from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
-from transferhub.dataset.delimited import delimited
 from transferhub.dataset.folders import SPLITS
+from transferhub.dataset.picture_tables import of_table, opened, there
 from transferhub.dataset.pictures import Pictures, path_of
-from transferhub.dataset.roles import LABEL_NAMES
-from transferhub.dataset.table import Table
 from transferhub.dataset.targets import as_number as natural
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.image import SUFFIXES
 from transferhub.log import logger
 
-PATH_NAMES = ("path", "image", "image_path", "img", "file", "filename", "file_name", "picture", "图片", "路径")
 LISTS = ("train_list.txt", "validate_list.txt", "test_list.txt", "label_list.txt")  # PaddleHub's own names
+LOOKED_AT = ("test", "dev", "train")  # by an evaluation: the first that there is
 SAID = "train/LABEL/*.jpg (and val/, test/), LABEL/*.jpg, or PaddleHub's lists (train_list.txt …)"
 ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
 
@@ -70,7 +68,7 @@ def load_images(
         raise ConfigError(f"test_part={test_part!r}", expected="a part of the training rows, above 0 and below 1")
     splits = {name: given for name, given in (("train", train), ("dev", dev), ("test", test)) if given is not None}
     if list(splits) == ["train"]:
-        if lists := _lists_in(train):
+        if lists := _lists_in(train, label_list):
             return _finished(lists, test_part, seed, broken)
         splits = _all_splits(train)
     if not splits:
@@ -112,14 +110,46 @@ def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broke
     return dataset
 
 
-def _lists_in(given: Any) -> BaseCVDataset | None:
-    """The data set of PaddleHub's list files, where a folder holds them."""
+def labelled_rows(
+    given: str | Path, label_list: Sequence[str], path: str | int | None = None, label: str | int | None = None
+) -> Sequence[Any]:
+    """Rows, ``(path, label id)``, to evaluate a trained model on: of several splits test, else dev.
+
+    Args:
+        given: What `load_images` takes.
+        label_list: The model's label names in the order of their ids; ids of the rows are of these, in whatever order
+            the rows' own list of labels is.
+        path: As for `load_images`.
+        label: As for `load_images`.
+
+    Raises:
+        DataError: As `load_images`; a label that the model does not have.
+    """
+    dataset: PictureDataset | None = _lists_in(given, label_list)
+    if dataset is None:
+        splits = _all_splits(given)
+        chosen = next(splits[name] for name in LOOKED_AT if name in splits)
+        dataset = load_images(test=chosen, path=path, label=label, label_list=label_list)
+    there_are = {name: rows for name in LOOKED_AT if len(rows := dataset.get_examples(name))}
+    split, rows = next(iter(there_are.items()))
+    if len(there_are) > 1:
+        logger.info("%s: of its splits %s is looked at: %d pictures", given, split, len(rows))
+    return rows
+
+
+def _lists_in(given: Any, label_list: Sequence[Any] | None) -> PictureDataset | None:
+    """The data set of PaddleHub's list files, where a folder holds them; its ids are of `label_list`, if given."""
     if not isinstance(given, str | Path) or not (Path(given) / LISTS[0]).is_file():
         return None
     names = [name if (Path(given) / name).is_file() else None for name in LISTS]
     logger.info("%s: read by its lists %s", given, ", ".join(name for name in names if name))
-    dataset = BaseCVDataset(given, names[0], names[1], names[2], label_list_file=names[3])
+    unnamed = label_list if names[3] is None else None
+    dataset: PictureDataset = BaseCVDataset(
+        given, names[0], names[1], names[2], label_list_file=names[3], label_list=unnamed
+    )
     dataset.name = str(given)
+    if label_list is not None and dataset.label_list != [str(name) for name in label_list]:
+        dataset = dataset.relabelled(label_list)
     return dataset
 
 
@@ -166,23 +196,19 @@ def _rows(
                 raise DataError(f"{split}[{place}]: {row!r:.80}", expected="(path, label)")
         names = [os.fsencode(path_of(row, place)) for place, row in enumerate(rows)]
         folder = os.path.abspath(base_path or ".")
-        return folder, _there(folder, names, None, split), [str(row[1]) for row in rows], None, split
+        return folder, there(folder, names, None, split), [str(row[1]) for row in rows], None, split
     if binary.is_frame(given):
-        return _of_table(binary.frame(given), path, label, base_path or ".")
+        return of_table(binary.frame(given), path, label, base_path or ".")
     if not isinstance(given, str | Path):
         raise DataError(f"{split}: {type(given).__name__} {given!r:.60}", expected=f"a path or a DataFrame: {SAID}")
     file = Path(given)
     with raw.reading(file):
         file.stat()
     if file.is_dir():
+        if path is not None or label is not None:
+            raise ConfigError(f"path={path!r}, label={label!r} of the folder {file}", expected="columns of a table")
         return (os.path.abspath(file), *scan(file), None, str(file))
-    if raw.suffix_of(file) in (".parquet", ".pq"):
-        table = binary.parquet(file)
-    else:
-        asked = [str(name).lower() for name in (path, label) if name is not None]
-        numbered = any(name.isdecimal() for name in asked)
-        table = delimited(file, {*PATH_NAMES, *LABEL_NAMES, *asked}, numbered)
-    return _of_table(table, path, label, base_path or file.parent)
+    return of_table(opened(file, [path, label]), path, label, base_path or file.parent)
 
 
 def scan(folder: Path) -> tuple[list[bytes], list[str]]:
@@ -242,56 +268,3 @@ def _below(folder: bytes, prefix: bytes) -> tuple[list[bytes], int]:
         found += deeper
         others += strange
     return found, others
-
-
-def _of_table(
-    table: Table, path: str | int | None, label: str | int | None, base_path: str | Path
-) -> tuple[str, list[bytes], list[str], list[int], str]:
-    columns = [
-        _column(table, "path", path, PATH_NAMES, 0),
-        _column(table, "label", label, LABEL_NAMES, table.width - 1),
-    ]
-    names, labels, lines = [], [], []
-    for line, (name, value) in table.read(columns):
-        if not isinstance(name, str | os.PathLike) or value is None or str(value) == "":
-            raise DataError(f"{table.where(line)}: {name!r:.80}, {value!r:.80}", expected="a path and a label")
-        names.append(os.fsencode(name))
-        known = table.label_names.get(columns[1])
-        labels.append(known[value] if known and isinstance(value, int) else str(value))
-        lines.append(line)
-    folder = os.path.abspath(base_path)
-    return folder, _there(folder, names, (table, lines), table.source), labels, lines, table.source
-
-
-def _column(table: Table, what: str, given: str | int | None, usual: Sequence[str], default: int) -> int:
-    names = table.names or []
-    if given is not None:
-        if isinstance(given, str) and given in names:
-            return names.index(given)
-        if str(given).isdecimal() and int(given) < table.width:
-            return int(given)
-        raise DataError(
-            f"{table.source}: no column {given!r}; there are "
-            + (", ".join(map(repr, names)) or f"{table.width}, without a header"),
-            fix=f"{did_you_mean(str(given), names)}{what}=…",
-        )
-    lower = [name.lower() for name in names]
-    found = [lower.index(name) for name in usual if name in lower]
-    if found or not names:
-        if table.width < 2:
-            raise DataError(f"{table.source} has one column", expected="a column of paths, one of labels")
-        return found[0] if found else default
-    raise DataError(
-        f"{table.source}: cannot tell which column is the {what}: there are {', '.join(map(repr, names))}",
-        fix=f"name it: {what}=…",
-    )
-
-
-def _there(folder: str, names: list[bytes], lines: tuple[Table, list[int]] | None, source: str) -> list[bytes]:
-    """The names, if there is a file for each."""
-    for place, name in enumerate(names):
-        path = os.path.join(folder, os.fsdecode(name))
-        if not os.path.isfile(path):
-            where = f"{source}[{place}]" if lines is None else lines[0].where(lines[1][place])
-            raise DataError(f"{where}: there is no picture {path}", fix=f"paths are relative to {folder}")
-    return names

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from transferhub.errors import ConfigError, did_you_mean
-from transferhub.metrics import classification, ranking
+from transferhub.metrics import classification, ranking, top
 from transferhub.metrics.classification import AVERAGED
 
-NAMES = (*classification.NAMES, *ranking.NAMES)  # the latter by question, of two classes
+NAMES = (*classification.NAMES, *top.NAMES, *ranking.NAMES)  # the last by question, of two classes
 Ids = npt.NDArray[np.int64]
 # (labels, predictions) of a whole split, int64 ``[rows]`` in the rows' order → a score; higher is better.
 Metric = Callable[[Ids, Ids], float]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from transferhub.dataset import InputExample
-from transferhub.metrics import ranking
+from transferhub.metrics import ranking, top
 from transferhub.metrics.choices import Choice, Ids, measure
 from transferhub.metrics.classification import ConfusionMatrix
 
@@ -33,6 +33,9 @@ class ClassMeter:
         self._matrix, self._choice, self._output = ConfusionMatrix(classes), choice, output
         self._ranking = [name for name, metric in choice.items() if metric is None and name in ranking.NAMES]
         self._ranks, self._examples = ranking.RankingScores(), examples
+        self._tops = top.TopScores(
+            [name for name, metric in choice.items() if metric is None and name in top.NAMES], classes
+        )
         self._functions = {name: metric for name, metric in choice.items() if metric is not None}
         self._kept: list[tuple[Ids, Ids, Ids]] = []  # of each batch: rows' numbers, labels, predictions
 
@@ -45,6 +48,8 @@ class ClassMeter:
         """Count a batch; `rows` are the rows' numbers in the split that is evaluated."""
         labels, predicted = batch["labels"].cpu().numpy(), outputs[self._output].argmax(dim=-1).cpu().numpy()
         self._matrix.update(labels, predicted)
+        if self._tops.hits:
+            self._tops.update(labels, outputs[self._output].float().cpu().numpy())
         if rows is not None and self._ranking:
             logits = outputs[self._output].float()
             questions = [self._examples[row].text_a for row in rows.tolist()]
@@ -54,8 +59,9 @@ class ClassMeter:
 
     def scores(self) -> dict[str, float]:
         """The task's metrics, in their order; without the functions' in training."""
-        counted = [name for name, metric in self._choice.items() if metric is None and name not in self._ranking]
-        named = self._matrix.scores(counted)
+        apart = (*self._ranking, *self._tops.hits)
+        counted = [name for name, metric in self._choice.items() if metric is None and name not in apart]
+        named = {**self._matrix.scores(counted), **self._tops.scores()}
         if self._ranking and self._examples:
             named.update(self._ranks.scores(self._ranking))
         if self._kept:
@@ -67,8 +73,11 @@ class ClassMeter:
 
     def state(self) -> Any:
         """The counts."""
-        return self._matrix.counts.tolist()
+        counts = self._matrix.counts.tolist()
+        return {"counts": counts, "tops": self._tops.hits, "rows": self._tops.rows} if self._tops.hits else counts
 
     def restore(self, state: Any) -> None:
         """Go on from counts."""
+        if self._tops.hits:
+            self._tops.hits, self._tops.rows, state = dict(state["tops"]), state["rows"], state["counts"]
         self._matrix.counts = np.asarray(state, np.int64)

@@ -42,9 +42,10 @@ class ClassTask(BaseTask):
             criterion: Arguments of `Criterion`, without the labels.
 
         Raises:
-            ConfigError: Another number of classes than labels, or what `Criterion` refuses.
+            ConfigError: Another number of classes than labels, ``top_5`` of five labels, or what `Criterion` refuses.
         """
         self.label_list, self._choice = known_labels(num_classes, self.label_list), choice
+        ClassMeter(self.num_classes, choice)  # refuses a metric that says nothing of so few classes
         self.criterion = Criterion(self.label_list, **criterion)
         self._weights: Tensor | None = None
         self._prepared = self.criterion.class_weight is None

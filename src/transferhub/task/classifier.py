@@ -32,9 +32,10 @@ class TextClassifierTask(ClassTask, TextTask):
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 5e-5, 3 epochs, batches of 32.
         metrics_choices: Of ``acc f1 precision recall matthews balanced_acc``, ``f1_macro f1_micro f1_weighted`` (and
-            so for precision and recall), and functions ``(labels, predictions) -> float`` over a whole split, int64
-            ids in the rows' order. The first chooses the best model; higher is better. With two classes, f1, precision
-            and recall are of the second in `labels`; with more, the mean over classes.
+            so for precision and recall), ``top_3 top_5`` (the right class is among so many), and functions ``(labels,
+            predictions) -> float`` over a whole split, int64 ids in the rows' order. The first chooses the best model;
+            higher is better. With two classes, f1, precision and recall are of the second in `labels`; with more, the
+            mean over classes.
         class_weight: Of training rows: None, 1 each; ``"balanced"``, rows / (classes × rows of the class); or
             ``{label name: weight}``, used as it is.
         loss: ``cross_entropy``, or ``focal`` for rare classes (Lin et al. 2017). Class weights go with both.

@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Self
 
 from transferhub.dataset import BaseDataset, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
+from transferhub.dataset.picture_folders import labelled_rows
+from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
+from transferhub.dataset.raw import suffix_of
 from transferhub.engine.config import RunConfig
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Node, Variable
@@ -37,7 +40,7 @@ class ImageClassifierTask(ClassTask):
         startup_program: Accepted for scripts of 1.x.
         config: None: with a reader, 1.x's ``RunConfig()``; with a module, AdamW at 3e-4, 5 epochs, batches of 32.
         hidden_units: Sizes of hidden layers between feature and output.
-        metrics_choices: As for `TextClassifierTask`, and ``top_5``.
+        metrics_choices: As for `TextClassifierTask`: ``acc f1_macro top_5`` …
         module: A module or its name.
         augment: Of the training pictures, where the task makes its own reader: ``none light standard strong``, or a
             function; see `ImageClassificationReader`.
@@ -185,10 +188,19 @@ class ImageClassifierTask(ClassTask):
         return [(row[0] if isinstance(row, list | tuple) else row) for row in data]
 
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
-        """A picture; the pictures of a folder; with labels, what `hub.dataset.load_images` reads."""
+        """The pictures of a file: a picture; the pictures of a folder; those that a table or a list names.
+
+        Args:
+            path: With labels, what `hub.dataset.load_images` reads; of several splits the test pictures.
+            labelled: Whether there must be labels.
+            how: ``columns``: ``text``, the column of paths, and ``label``. What says how texts are read is refused.
+        """
+        columns: Mapping[str, str | None] = how.get("columns") or {}
+        refuse_text_flags({**(how.get("form") or {}), "text_pair": columns.get("text_pair")})
         if labelled:
-            rows: Sequence[Any] = load_images(path, label_list=self.label_list).train_examples
-            return rows
+            return labelled_rows(path, self.label_list, columns.get("text"), columns.get("label"))
+        if suffix_of(path) in (*TABLES, ".txt") and path.is_file():
+            return paths_in(path, columns.get("text"))
         return pictures_in(path)
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from transferhub.dataset import BaseDataset
 from transferhub.engine.tokens import TokenCount
 from transferhub.engine.training import Training
-from transferhub.metrics.classification import NAMES
+from transferhub.metrics import classification, top
 from transferhub.report.html import Report, write_report
 from transferhub.task.scored import ScoredSplit
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
+
+PARTS = (*classification.NAMES, *top.NAMES)  # scores that are shown as parts of a hundred
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +110,7 @@ def write_page(
 
 def _headline(split: ScoredSplit, *, in_percent: bool) -> tuple[str, str]:
     metric, score = next(iter(split.state.run_scores.items()), ("loss", split.state.run_loss))
-    return f"{metric} on {split.name}", f"{100 * score:.1f} %" if metric in NAMES and not in_percent else f"{score:.4g}"
+    return f"{metric} on {split.name}", f"{100 * score:.1f} %" if metric in PARTS and not in_percent else f"{score:.4g}"
 
 
 def _sampled(total: int) -> list[int]:

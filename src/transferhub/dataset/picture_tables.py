@@ -1,0 +1,157 @@
+"""Tables of pictures: a column of paths and one of labels → names, labels, lines."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transferhub.dataset import binary, raw
+from transferhub.dataset.delimited import delimited
+from transferhub.dataset.picture_lists import read_list
+from transferhub.dataset.roles import LABEL_NAMES
+from transferhub.dataset.table import Table
+from transferhub.errors import ConfigError, DataError, did_you_mean
+from transferhub.image import SUFFIXES
+
+PATH_NAMES = ("path", "image", "image_path", "img", "file", "filename", "file_name", "picture", "图片", "路径")
+TABLES = (".csv", ".tsv", ".parquet", ".pq")  # and .txt, PaddleHub's lists
+LISTED = "give its folder, in which it is called train_list.txt (and label_list.txt names the labels)"
+ARCHIVES = (".zip", ".tar", ".tgz", ".rar", ".7z")
+
+
+def opened(file: Path, asked: Sequence[str | int | None]) -> Table:
+    """A table of pictures that lies in a file.
+
+    Args:
+        file: csv, tsv or parquet.
+        asked: The columns that are asked for by name or number.
+
+    Raises:
+        DataError: A picture or an archive.
+    """
+    suffix = raw.suffix_of(file)
+    if file.suffix.lower() in SUFFIXES:
+        raise DataError(f"{file} is a picture", expected="a folder of label folders, or a table of paths and labels")
+    if suffix in ARCHIVES:
+        raise DataError(f"{file} is an archive", fix="unpack it, and give the folder")
+    if suffix in (".parquet", ".pq"):
+        return binary.parquet(file)
+    names = [str(name).lower() for name in asked if name is not None]
+    return delimited(file, {*PATH_NAMES, *LABEL_NAMES, *names}, any(name.isdecimal() for name in names))
+
+
+def paths_in(file: Path, path: str | int | None = None) -> list[str]:
+    """The paths of pictures that a table or a list names; labels are not looked at.
+
+    Args:
+        file: ``.csv .tsv .parquet``, with a column of paths; or ``.txt``, a path a line. Paths are relative to its
+            folder.
+        path: The column, by name or number. None: told from the header; without one, the first.
+
+    Raises:
+        DataError: A picture that is not there, with file:line.
+    """
+    if raw.suffix_of(file) == ".txt":
+        rows = read_list(file, file.parent, None, labelled=False)
+        return [rows.path(row) for row in range(len(rows))]
+    table = opened(file, [path])
+    column = column_of(table, "path", path, PATH_NAMES, 0)
+    names, lines = [], []
+    for line, (name,) in table.read([column]):
+        if not isinstance(name, str | os.PathLike) or not str(name).strip():
+            raise DataError(f"{table.where(line)}: {name!r:.80}", expected="a path")
+        names.append(os.fsencode(name))
+        lines.append(line)
+    folder = os.path.abspath(file.parent)
+    return [os.path.join(folder, os.fsdecode(name)) for name in there(folder, names, (table, lines), table.source)]
+
+
+def refuse_text_flags(given: Mapping[str, Any]) -> None:
+    """Refuse what says how a file of texts is read.
+
+    Raises:
+        ConfigError: Something of it was given.
+    """
+    said = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    if said:
+        raise ConfigError(
+            f"{', '.join(said)} with pictures", expected="flags of texts are for texts", fix="leave it out"
+        )
+
+
+def of_table(
+    table: Table, path: str | int | None, label: str | int | None, base_path: str | Path
+) -> tuple[str, list[bytes], list[str], list[int], str]:
+    """Folder, names, label names, lines and source of a table of pictures.
+
+    Raises:
+        DataError: A column that cannot be told, an empty cell, a picture that is not there, each with file:line.
+    """
+    if table.width < 2:
+        is_list = raw.suffix_of(Path(table.source)) == ".txt"
+        raise DataError(
+            f"{table.source} has one column",
+            expected="a column of paths, one of labels" + (", a tab between them" if is_list else ""),
+            fix=f"a list of PaddleHub's: {LISTED}" if is_list else None,
+        )
+    columns = _two_of(table, path, label)
+    names, labels, lines = [], [], []
+    for line, (name, value) in table.read(columns):
+        if not isinstance(name, str | os.PathLike) or value is None or str(value) == "":
+            raise DataError(f"{table.where(line)}: {name!r:.80}, {value!r:.80}", expected="a path and a label")
+        names.append(os.fsencode(name))
+        known = table.label_names.get(columns[1])
+        labels.append(known[value] if known and isinstance(value, int) else str(value))
+        lines.append(line)
+    folder = os.path.abspath(base_path)
+    return folder, there(folder, names, (table, lines), table.source), labels, lines, table.source
+
+
+def _two_of(table: Table, path: str | int | None, label: str | int | None) -> list[int]:
+    """The columns of paths and labels; of two columns, the one that is not the other."""
+    try:
+        first = column_of(table, "path", path, PATH_NAMES, 0)
+    except DataError:
+        if path is not None or table.width != 2:
+            raise
+        return [1 - (second := column_of(table, "label", label, LABEL_NAMES, 1)), second]
+    if label is None and table.width == 2:
+        return [first, 1 - first]
+    return [first, column_of(table, "label", label, LABEL_NAMES, table.width - 1)]
+
+
+def column_of(table: Table, what: str, given: str | int | None, usual: Sequence[str], default: int) -> int:
+    """The number of a column: the one that was given, else one with a usual name, else `default` without a header."""
+    names = table.names or []
+    if given is not None:
+        if isinstance(given, str) and given in names:
+            return names.index(given)
+        if str(given).isdecimal() and int(given) < table.width:
+            return int(given)
+        raise DataError(
+            f"{table.source}: no column {given!r}; there are "
+            + (", ".join(map(repr, names)) or f"{table.width}, without a header"),
+            fix=f"{did_you_mean(str(given), names)}{what}=…",
+        )
+    lower = [name.lower() for name in names]
+    found = [lower.index(name) for name in usual if name in lower]
+    if found or not names:
+        return found[0] if found else default
+    raise DataError(
+        f"{table.source}: cannot tell which column is the {what}: there are {', '.join(map(repr, names))}",
+        fix=f"name it: {what}=…",
+    )
+
+
+def there(folder: str, names: list[bytes], lines: tuple[Table, list[int]] | None, source: str) -> list[bytes]:
+    """The names, if there is a file for each.
+
+    Raises:
+        DataError: One is not there.
+    """
+    for place, name in enumerate(names):
+        path = os.path.join(folder, os.fsdecode(name))
+        if not os.path.isfile(path):
+            where = f"{source}[{place}]" if lines is None else lines[0].where(lines[1][place])
+            raise DataError(f"{where}: there is no picture {path}", fix=f"paths are relative to {folder}")
+    return names

@@ -2,7 +2,7 @@
 
 import typer
 
-from transferhub.commands import cache, evaluate, finetune, glue, lr_find, modules, predict
+from transferhub.commands import cache, evaluate, finetune, glue, lr_find, modules, predict, pretrain
 
 app = typer.Typer(
     name="hub",
@@ -33,3 +33,4 @@ for name, command in (
 # Its flags, with --help among them, are run_glue's, which typer does not know.
 everything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command("glue", context_settings=everything)(glue.glue)
+app.add_typer(pretrain.app, name="pretrain")

@@ -100,6 +100,7 @@ def best_rate(found, name, start, seeds):
 
 
 def table(found, module, sets, seeds):
+    rates = " and ".join(f"{rate:g}" for rate in RATES)
     lines = [
         "| set | pictures of a class | pretrained | from scratch | difference in points, each seed |",
         "|-|-|-|-|-|",

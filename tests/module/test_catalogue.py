@@ -86,7 +86,7 @@ def test_a_folder_of_the_users_goes_before_a_source_of_that_name(tiny, in_tmp):
 
 def test_a_module_without_a_public_copy_says_how_to_bring_ones_own(lines):
     with pytest.raises(
-        ModuleError, match=r"no public copy(?s:.)*install ernie_tiny --from DIR(?s:.)*now: fractal-mini, minilm"
+        ModuleError, match=r"no public copy(?s:.)*install ernie_tiny --from DIR(?s:.)*now: fractal-mini"
     ):
         store.locate("ernie_tiny")
     assert not lines

@@ -87,4 +87,5 @@ def _weights(coarse: int, fine: int) -> Plane:
     """How `fine` places are blended of `coarse` ones: float32 ``[fine, coarse]``, rows sum to 1."""
     places = np.linspace(0, coarse - 1, fine)
     near = 1 - np.abs(places[:, None] - np.arange(coarse)[None])
-    return np.maximum(near, 0).astype(np.float32)
+    made: Plane = np.maximum(near, 0).astype(np.float32)
+    return made

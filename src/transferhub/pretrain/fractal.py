@@ -96,7 +96,7 @@ def pretrain(
     )
     result = task.finetune_and_eval()
     assert result.dev is not None
-    pictures = result.steps * task.config.batch_size
+    pictures = min(result.steps * task.config.batch_size, task.config.num_epoch * classes * each)
     made = Pretrained(str(target / MODULE), None, result.dev["acc"], pictures, parameters(module), result)
     return write_module(made, target, module, task)
 
@@ -104,7 +104,10 @@ def pretrain(
 def usual_config(learning_rate: float | None = None, **changes: Any) -> RunConfig:
     """How networks are pretrained where nothing is said; `changes` are those of `RunConfig`."""
     strategy = AdamWeightDecayStrategy(
-        learning_rate=learning_rate or RATE, lr_scheduler="cosine", warmup_proportion=0.05, weight_decay=0.05
+        learning_rate=RATE if learning_rate is None else learning_rate,
+        lr_scheduler="cosine",
+        warmup_proportion=0.05,
+        weight_decay=0.05,
     )
     usual = {"num_epoch": 60, "batch_size": 64, "log_interval": 50, "eval_interval": 500, "strategy": strategy}
     return RunConfig(**{**usual, **changes})

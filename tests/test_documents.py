@@ -55,10 +55,11 @@ def test_the_readmes_commands_exist():
 
 
 def test_the_extension_guide_runs(capsys):
-    (block,) = blocks("docs/extend.md", "python")
-    exec(block, {})
+    for block in blocks("docs/extend.md", "python"):
+        exec(block, {})
     printed = capsys.readouterr().out
     assert "HeadOnly" in printed
+    assert "linear decay" in printed
     assert "frozen" in printed
 
 

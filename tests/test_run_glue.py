@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from scipy import stats
 from sklearn import metrics
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainerState
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, TrainerState
 
 import transferhub
 from conftest import BAD, GOOD, WORDS, read_json
@@ -171,7 +171,7 @@ def test_the_documents_sst2_is_learnt_and_opens_again(glue, glue_dir):
     assert model.predict([row[0] for row in rows]).labels == expected
 
 
-def test_cola_and_stsb_are_scored_as_glue_scores_them(glue, glue_dir):
+def test_cola_and_stsb_are_scored_as_glue_scores_them(glue, glue_dir, tiny):
     out = glue("--task_name", "cola", *LEARN, output="cola")
     rows = cells(glue_dir / "CoLA" / "dev.tsv", header=False)
     labels, predicted = [int(row[1]) for row in rows], logits(out, [row[3:4] for row in rows]).argmax(-1)
@@ -180,15 +180,20 @@ def test_cola_and_stsb_are_scored_as_glue_scores_them(glue, glue_dir):
     )
     assert (out / "eval_results.txt").read_text().startswith("mcc = ")
 
-    out = glue("--task_name", "stsb", *LEARN, output="stsb")
+    config = AutoConfig.from_pretrained(tiny, num_labels=1, initializer_range=0.5)  # its values are well apart
+    torch.manual_seed(0)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(glue_dir.parent / "wide")
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(glue_dir.parent / "wide")
+    out = glue("--task_name", "stsb", "--do_eval", model=glue_dir.parent / "wide", output="stsb")
     rows = cells(glue_dir / "STS-B" / "dev.tsv")
-    values, true = logits(out, [row[7:9] for row in rows])[:, 0], [float(row[9]) for row in rows]
+    values, true = logits(glue_dir.parent / "wide", [row[7:9] for row in rows])[:, 0], [float(row[9]) for row in rows]
     pearson, spearman = stats.pearsonr(values, true).statistic, stats.spearmanr(values, true).statistic
     library = read_json(out / "eval_results.json")
     assert library["eval_pearson"] == pytest.approx(pearson, abs=1e-5)
     assert library["eval_spearmanr"] == pytest.approx(spearman, abs=1e-5)
     assert library["eval_combined_score"] == pytest.approx((pearson + spearman) / 2, abs=1e-5)
     assert re.findall(r"^\w+", (out / "eval_results.txt").read_text(), re.M) == ["corr", "pearson", "spearmanr"]
+    out = glue("--task_name", "stsb", "--do_train", "--max_steps", 1, output="trained")
     assert read_json(out / "config.json")["problem_type"] == "regression"
 
 

@@ -5,7 +5,7 @@ import pytest
 import transferhub as hub
 from transferhub.errors import ConfigError, DataError
 
-VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "great", "room", "un", "##aff", "##able", "店", "好"]
+VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "great", "room", "un", "##aff", "##able", "店", "好", "[MASK]"]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_ids_become_tokens_and_text_again(bert):
     assert bert.decode(record, only_convert_to_tokens=False, skip_special_tokens=True) == "unaffable room"
     assert bert.convert_tokens_to_ids("nowhere") == bert.unk_token_id == 1
     assert bert.encode(["great", "room"], max_seq_len=4) == bert.encode([4, 5], max_seq_len=4)
-    assert (bert.vocab_size, bert.vocab["店"], bert.get_vocab() == bert.vocab) == (11, 9, True)
+    assert (bert.vocab_size, bert.vocab["店"], bert.get_vocab() == bert.vocab) == (12, 9, True)
 
 
 def test_a_module_s_own_tokenizer_is_used(tiny):

@@ -21,7 +21,7 @@ from transferhub.graph.heads import FullyConnectedSource
 from transferhub.module.transformer import EncoderSource
 from transferhub.reader import ClassifyReader
 from transferhub.strategy import Group, Plan, Steps, Strategy
-from transferhub.task.classifier import ClassMeter
+from transferhub.task.class_meter import ClassMeter
 
 IN_EPOCH, EPOCHS = 6, 5
 TOTAL = IN_EPOCH * EPOCHS

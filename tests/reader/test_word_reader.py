@@ -53,7 +53,7 @@ def test_unknown_words_may_be_kept_and_stay_so_in_a_saved_reader(vocab, tmp_path
     rows = ["what a good room", "The x", "y z", "a b c good"]
     assert ids(reader.encode(rows)) == [[UNK, UNK, 2, 1], [0, UNK], [UNK, UNK], [UNK, UNK, UNK, 2]]
     (tmp_path / "saved").mkdir()
-    reader.save_tokenizer(tmp_path / "saved")
+    reader.save(tmp_path / "saved")
     opened = LACClassifyReader.reopened(tmp_path / "saved", reader.settings())
     assert ids(opened.encode(rows)) == ids(reader.encode(rows))
     assert reader.fingerprint != LACClassifyReader(vocab, cut="whitespace", max_len=4).fingerprint

@@ -114,6 +114,12 @@ def test_the_documents_door(pictures, network, tmp_path):
     assert task.finetune_and_eval().test["acc"] > 0.9
 
 
+def test_bf16_learns_as_well(pictures, network, tmp_path):
+    module = hub.Module(directory=network)
+    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", precision="bf16"))
+    assert task.finetune_and_eval().test["acc"] > 0.9
+
+
 def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, monkeypatch):
     module = hub.Module(directory=network)
     task = hub.ImageClassifierTask(

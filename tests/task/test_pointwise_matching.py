@@ -116,7 +116,7 @@ def test_a_transformer_reads_both_texts(tiny, rows, in_tmp, trainable, network):
     np.testing.assert_allclose(hub.load("alone").predict(ROWS).probabilities, expected, atol=1e-6)
 
 
-def test_frozen_features_of_pairs_are_those_of_the_network(tiny, rows, in_tmp):
+def test_frozen_features_of_pairs_are_kept_and_those_of_the_network(tiny, rows, in_tmp, lines):
     def run(folder, cached):
         _, outputs, _ = hub.Module(directory=tiny).context(trainable=False, max_seq_len=16, num_slots=2)
         return hub.PointwiseTextMatchingTask(
@@ -127,6 +127,7 @@ def test_frozen_features_of_pairs_are_those_of_the_network(tiny, rows, in_tmp):
         ).finetune_and_eval()
 
     kept, fresh = run("kept", True), run("fresh", False)
+    assert any("Features of 32 rows are computed once" in line for line in lines)
     assert kept.dev["loss"] == pytest.approx(fresh.dev["loss"], abs=1e-5)
 
 

@@ -2,7 +2,19 @@
 
 import typer
 
-from transferhub.commands import cache, evaluate, finetune, glue, lr_find, modules, predict, pretrain
+from transferhub.commands import (
+    about,
+    cache,
+    compare,
+    evaluate,
+    finetune,
+    glue,
+    lr_find,
+    modules,
+    predict,
+    pretrain,
+    run,
+)
 
 app = typer.Typer(
     name="hub",
@@ -16,9 +28,12 @@ app = typer.Typer(
 )
 for name, command in (
     ("finetune", finetune.finetune),
+    ("compare", compare.compare),
     ("lr-find", lr_find.lr_find),
     ("evaluate", evaluate.evaluate),
     ("predict", predict.predict),
+    ("run", run.run),
+    ("board", about.board),
     ("install", modules.install),
     ("uninstall", modules.uninstall),
     ("download", modules.download),
@@ -27,7 +42,9 @@ for name, command in (
     ("show", modules.show),
     ("clear", modules.clear),
     ("cache", cache.cache),
+    ("config", about.config),
     ("version", modules.version),
+    ("help", about.help_of),
 ):
     app.command(name)(command)
 # Its flags, with --help among them, are run_glue's, which typer does not know.

@@ -5,7 +5,7 @@ import csv
 import itertools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +15,12 @@ from transferhub.errors import HubError
 
 def predict(
     best_model: options.BestModel,
-    file: Annotated[
-        str, typer.Argument(help="csv, tsv, txt, json, jsonl or parquet; or - for one text a line on standard input.")
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE…",
+            help="csv, tsv, txt, json, jsonl, parquet; - for a text a line on standard input; pictures, or folders.",
+        ),
     ],
     output: Annotated[Path | None, typer.Option(help="Write the csv there instead of printing it.")] = None,
     text_column: options.TextColumn = None,
@@ -34,15 +38,20 @@ def predict(
     from transferhub import atomic
     from transferhub.task.scored import cell
 
-    path = options.given_path(file, "FILE")
+    paths = [options.given_path(file, "FILE") for file in files]
     if output is not None and output.is_dir():
         raise HubError(f"--output {output} is a folder", expected="the name of a file to write")
-    if output is not None and output.exists() and path.exists() and output.samefile(path):
-        raise HubError(f"--output {output} is the file that is read", fix="name another file to write")
+    for path in paths:
+        if output is not None and output.exists() and path.exists() and output.samefile(path):
+            raise HubError(f"--output {output} is the file that is read", fix="name another file to write")
     task = hub.load(best_model)
     columns = {"text": text_column, "text_pair": text_pair_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
-    rows = _lines() if file == "-" else task.rows_of_file(path, labelled=False, columns=columns, form=form)
+    if files == ["-"]:
+        rows: Any = _lines()
+    else:
+        found = [task.rows_of_file(path, labelled=False, columns=columns, form=form) for path in paths]
+        rows = found[0] if len(found) == 1 else list(itertools.chain.from_iterable(found))
     predictions = task.predict(rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)

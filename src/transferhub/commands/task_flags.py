@@ -24,10 +24,14 @@ TASKS = {
     "text-classification": "TextClassifierTask",
     "text-matching": "TextClassifierTask",  # of pairs
     "multi-label": "MultiLabelClassifierTask",
+    "sequence-labeling": "SequenceLabelTask",
+    "reading-comprehension": "ReadingComprehensionTask",
     "regression": "RegressionTask",
+    "image-classification": "ImageClassifierTask",
 }
 LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
-ADAMW_RATE = 5e-5
+RATES = {"image-classification": 3e-4}  # of adamw, where no --learning-rate is given
+ADAMW_RATE = 5e-5  # of the others
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -49,6 +53,13 @@ class TaskFlags:
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights instead of pretrained ones.")] = (
         False
     )
+    freeze: Annotated[bool, typer.Option("--freeze", help="The pretrained part stays as it is.")] = False
+    augment: Annotated[
+        str | None, typer.Option(help="Of training pictures: none, light, standard or strong. Default: light.")
+    ] = None
+    add_crf: Annotated[
+        bool | None, typer.Option("--add-crf", help="Of sequence-labeling: a CRF on top of the linear layer.")
+    ] = None
     max_seq_len: options.MaxSeqLen = None
     long_text: Annotated[
         str | None,
@@ -104,6 +115,11 @@ class TaskFlags:
         found: type[BaseTask] = getattr(hub, TASKS[self.task])
         return found
 
+    @property
+    def usual_rate(self) -> float:
+        """The rate of adamw where none is given."""
+        return RATES.get(self.task, ADAMW_RATE)
+
     def rows(self) -> "BaseDataset":
         """The rows of --train, --dev and --test, read as the task reads them."""
         import transferhub as hub
@@ -111,6 +127,9 @@ class TaskFlags:
         label: Any = self.label_column
         if label is not None and self.task_class.kind == "labels" and "," in label:
             label = [name.strip() for name in label.split(",")]
+        path = options.given_path(str(self.train), "--train")
+        if self.task == "image-classification":
+            return hub.dataset.load_images(path, self.dev, self.test, path=self.text_column, label=self.label_column)
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
             "delimiter": self.delimiter,
@@ -118,7 +137,6 @@ class TaskFlags:
             "header": self.header,
             "quoted": self.quoted,
         }
-        path = options.given_path(str(self.train), "--train")
         rows = hub.dataset.load(path, self.dev, self.test, kind=self.task_class.kind or "classes", **given, **form)
         if self.task == "text-matching" and len(rows.train_examples) and rows.train_examples[0].text_b is None:
             raise ConfigError(
@@ -132,7 +150,7 @@ class TaskFlags:
         """How it is trained; `changed` replaces arguments of `RunConfig`."""
         import transferhub as hub
 
-        rate = ADAMW_RATE if self.strategy == "adamw" and self.learning_rate is None else self.learning_rate
+        rate = self.usual_rate if self.strategy == "adamw" and self.learning_rate is None else self.learning_rate
         strategy = options.strategy_of(
             self.strategy,
             self.strategy_arg,
@@ -153,7 +171,8 @@ class TaskFlags:
         import transferhub as hub
 
         kind: Any = self.task_class
-        metrics = self.metrics or ("acc,f1" if kind.kind == "classes" else None)
+        plain = self.task in ("text-classification", "text-matching")
+        metrics = self.metrics or ("acc,f1" if plain else None)
         given = {
             "metrics_choices": [name.strip() for name in metrics.split(",")] if metrics else None,
             "max_seq_len": self.max_seq_len,
@@ -162,15 +181,22 @@ class TaskFlags:
             "loss": self.loss,
             "focal_gamma": self.focal_gamma,
             "label_smoothing": self.label_smoothing,
+            "augment": self.augment,
+            "add_crf": self.add_crf,
         }
-        asked = {name: value for name, value in given.items() if value is not None}
+        asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         known = inspect.signature(kind).parameters
         for name in asked:
             if name not in known:
                 flag = f"--{'metrics' if name == 'metrics_choices' else name.replace('_', '-')}"
                 raise ConfigError(f"{flag} with --task {self.task}", expected="a flag that this task has")
         module = module or hub.Module(name=self.module, pretrained=not self.from_scratch)
-        made: BaseTask = kind(module=module, dataset=rows, config=config, **asked)
+        if self.freeze:
+            _, outputs, _ = module.context(trainable=False, max_seq_len=self.max_seq_len)
+            asked["feature"] = outputs.get(kind.feature_name)
+        else:
+            asked["module"] = module
+        made: BaseTask = kind(dataset=rows, config=config, **asked)
         return made
 
 

@@ -78,12 +78,12 @@ class Working:
 
 
 def in_bf16(master: nn.Module) -> nn.Module:
-    """A copy of a network or of a part of one, with parameters in bf16.
+    """A copy of a network or of a part of one, with parameters in bf16, those of convolutions with channels last.
 
     Buffers (running statistics, angles of positions) are the master's own, in their own types: what moves there is
     kept. Normalisation with running statistics stays fp32 for their sake.
     """
-    network = copy.deepcopy(master).to(torch.bfloat16)
+    network = copy.deepcopy(master).to(torch.bfloat16).to(memory_format=torch.channels_last)
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):
             module.float()

@@ -299,8 +299,12 @@ class ImageNetwork(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Pictures float32 ``[B, 3, H, W]`` → ``feature_map`` ``[B, width]``, ``body_feats``."""
+        """Pictures float32 ``[B, 3, H, W]`` → ``feature_map`` ``[B, width]``, ``body_feats``, in the weights' type."""
         network: Any = self.network
+        weight = next(network.parameters())
+        image = image.to(weight.dtype)
+        if weight.dim() == 4 and not weight.is_contiguous():
+            image = image.contiguous(memory_format=torch.channels_last)
         features = network.forward_features(image)
         return {"feature_map": network.forward_head(features, pre_logits=True), "body_feats": features}
 

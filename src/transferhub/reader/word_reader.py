@@ -184,7 +184,7 @@ class LACClassifyReader(TextReader):
         """The reader of a saved model, for prediction.
 
         Args:
-            folder: Where `save_tokenizer` wrote.
+            folder: Where `save` wrote.
             settings: What `settings` gave.
             cut: The user's own function, where there was one.
 

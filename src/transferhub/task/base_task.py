@@ -5,39 +5,31 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-import numpy as np
-from torch import Tensor
-
-from transferhub.dataset import BaseDataset, InputExample
+from transferhub.dataset import BaseDataset
 from transferhub.dataset.targets import label_names
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import Answers, Collected, slices
-from transferhub.engine.events import Events, Hook
+from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
-from transferhub.engine.objective import Meter
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import BEST, Training
 from transferhub.errors import ConfigError, RunError
-from transferhub.graph import Network, Program, Variable, needs_fixed_length
+from transferhub.graph import Network, Variable, needs_fixed_length
 from transferhub.graph.describe import describe
-from transferhub.graph.programs import program_guard
 from transferhub.graph.variable import walk_back
 from transferhub.log import logger
 from transferhub.module import Module
-from transferhub.reader import Columns, Padding, Reader
+from transferhub.reader import Padding, Reader
 from transferhub.reader.classify_reader import Row
 from transferhub.strategy import Plan, Steps
 from transferhub.task import applying, finetuning, saved_model, saved_network
-from transferhub.task.graph_objective import GraphMeter, GraphObjective, check_names, mean_metrics
-from transferhub.task.predictions import Predictions
 from transferhub.task.result import RunResult
-from transferhub.task.scored import ScoredSplit, Shown
+from transferhub.task.standing import Standing
 
 
-class BaseTask:
+class BaseTask(Standing):
     """What all tasks share: the way from rows to a saved model, whatever is learnt.
 
     A task of one's own is a subclass. As in 1.x, of layers:
@@ -75,18 +67,6 @@ class BaseTask:
         ConfigError: No reader.
     """
 
-    predictions_class: ClassVar[type[Predictions]] = Predictions
-    kind: ClassVar[str | None] = None
-    """What rows' labels are read as, one of `dataset.kinds.KINDS`; None: as the data set says."""
-    pipeline_tag: ClassVar[str | None] = None
-    """What model hubs call the kind of task."""
-    usage: ClassVar[str] = 'predict(["a text", "another"]).labels'
-    """What the saved model's card shows of it."""
-    percent_scores: ClassVar[bool] = False
-    """Whether its scores are in percent already, as the official definitions of some data sets have them."""
-    described: ClassVar[Mapping[str, tuple[type, ...]]] = {}
-    """What `from_description` looks at in a saved description: name → the types it may have."""
-
     def __init__(
         self,
         dataset: BaseDataset | None = None,
@@ -110,139 +90,16 @@ class BaseTask:
         self.label_list, self.metrics_choices = list(label_list), [] if chosen == ["default"] else chosen
         self.main_program = main_program
         self._feed_list = feed_list
-        self._graph: GraphObjective | None = None
-        self._outputs: list[Variable] | None = None
-        self._labels: list[Variable] | None = None
+        super().__init__()
         self.phase = "train"
-        self._rows: tuple[list[Sequence[InputExample]], BaseDataset] | None = None  # what `rows` was made of, and is
         self.events = Events(self)
         finetuning.hook_defaults(self.events)
         self.training: Training | None = None  # while a run goes on
-        self._reached: tuple[int, int, float] = (0, 1, -999.0)  # step, epoch and best score of the last one
+        self._reached: tuple[int, int, float] = (0, 1, -999.0)
         self.run_path: Path | None = None
         self._saved: Path | None = None  # the best model's folder, for a task that hub.load made
         self._predictor: tuple[Path, float, Network] | None = None
         self._untrained: tuple[tuple[str, int], Network] | None = None
-
-    # --- what a kind of task gives, by 1.x's names: Variables
-
-    def _build_net(self) -> list[Variable]:
-        """The outputs of the network. They, and what they stand on, are trained and saved."""
-        raise ConfigError(f"{type(self).__name__} has no network", fix="_build_net(self) that returns its outputs")
-
-    def _add_label(self) -> list[Variable]:
-        """Inputs for what is to be learnt, ``[B, 1]`` each: the columns of the reader's labels."""
-        return []
-
-    def _add_loss(self) -> Variable:
-        """The loss of `outputs` and `labels`; where it has a number for each row, the mean is taken over them."""
-        raise ConfigError(
-            f"{type(self).__name__} has no loss",
-            fix="_add_loss(self) that returns a Variable, or losses(self, outputs, batch) that returns a tensor [B]",
-        )
-
-    def _add_metrics(self) -> list[Variable]:
-        """Figures of `outputs` and `labels` with a number for each row; a metric is their mean over the split."""
-        return []
-
-    def _calculate_metrics(self, run_states: Sequence[RunState]) -> tuple[Mapping[str, float], float, float]:
-        """Scores, mean loss and steps a second of batches whose ``run_results`` are the metrics, the losses last."""
-        return mean_metrics(self.metrics_choices, run_states)
-
-    def _postprocessing(self, run_states: Sequence[RunState]) -> Any:
-        """What ``predict(return_result=True)`` returns, of a prediction's batches."""
-        return run_states.labels if isinstance(run_states, Predictions) else list(run_states)
-
-    @property
-    def outputs(self) -> list[Variable]:
-        """What `_build_net` gives, built once."""
-        if self._outputs is None:
-            built: Any = self._build_net()
-            listed = list(built) if isinstance(built, list | tuple) else [built]
-            if not listed or not all(isinstance(output, Variable) for output in listed):
-                raise ConfigError(f"_build_net gave {built!r:.60}", expected="Variables")
-            self._outputs = listed
-        return self._outputs
-
-    @property
-    def labels(self) -> list[Variable]:
-        """What `_add_label` gives, built once."""
-        if self._labels is None:
-            with program_guard(self._program):
-                self._labels = list(self._add_label())
-        return self._labels
-
-    # --- and as tensors
-
-    def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of each row, float32 ``[B]``; without one of its own, that of `_add_loss`."""
-        return self._objective.losses(outputs, batch)
-
-    def evaluation_losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        """The loss of each row that evaluation shows, float32 ``[B]``; `losses`, where a task has no other."""
-        return self.losses(outputs, batch)
-
-    def rank(self, scores: Mapping[str, float], loss: float) -> float:
-        """What chooses the best model, the higher the better: the first score; without scores, minus the loss."""
-        return next(iter(scores.values()), -loss)
-
-    def meter(self, columns: Columns | None = None) -> Meter:
-        """A fresh meter of the task's metrics, for a whole split or (None) for batches between two log lines."""
-        return GraphMeter(self._metrics_of, self._calculate_metrics)
-
-    def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Answers:
-        """What is found for each row of a batch, as small as can be: an array ``[B, …]``, or a list."""
-        arrays = [outputs[output.name].float().cpu().numpy() for output in self.outputs]
-        return list(zip(*arrays, strict=True))
-
-    def collected(self, columns: Columns) -> Collected:
-        """Gathers `answers` to all rows of a split, batch by batch."""
-        return Collected(len(columns), lambda outputs, batch, rows: self.answers(outputs, batch))
-
-    def run_results(self, answers: Answers) -> list[Any]:
-        """A batch's answers as 1.x gave them; here an array for each output."""
-        return [np.stack(arrays) for arrays in zip(*answers, strict=True)]
-
-    def predictions(
-        self,
-        answers: Answers,
-        rows: Sequence[Any],
-        columns: Columns | None = None,
-        label_list: Sequence[str] | None = None,
-    ) -> Predictions:
-        """What `predict` returns, of the `answers` to all rows."""
-        return self.predictions_class(self.run_states(answers), rows, self.reader)
-
-    def run_states(self, answers: Answers) -> list[RunState]:
-        """Answers batch by batch."""
-        parts = slices(len(answers), self.config.batch_size)
-        return [RunState(1, part.stop - part.start, run_results=self.run_results(answers[part])) for part in parts]
-
-    def shown(self, split: ScoredSplit) -> Shown:
-        """What the page shows of a split beside its scores."""
-        return Shown()
-
-    def pictures(self) -> list[tuple[str, bytes]]:
-        """Pictures for the page, a title and a PNG each: of what the network sees of the training rows."""
-        return []
-
-    def check_objective(self) -> None:
-        """Refuse a loss or metrics that cannot be computed, before a run has a folder."""
-        if not self._overrides("losses"):
-            _ = self._objective
-
-    def prepare(self, train: Columns) -> list[str]:
-        """Called before a run with its training rows; returns what the log and the report should say of the run."""
-        return []
-
-    def description(self) -> dict[str, Any]:
-        """What a saved model must know to build this task again, as JSON."""
-        return {
-            "task": type(self).__name__,
-            "labels": self.label_list,
-            "metrics": self.metrics_choices,
-            **self.reader.settings(),
-        }
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], network: Sequence[Variable], reader: Reader) -> Self:
@@ -257,13 +114,6 @@ class BaseTask:
         task._outputs = list(network)
         return task
 
-    def saved_variables(self) -> list[Variable]:
-        """The Variables whose network is written down where a model is saved."""
-        return self.outputs
-
-    def recall(self, description: Mapping[str, Any]) -> None:
-        """Called with the description of the best model when its weights are read: what was learnt beside them."""
-
     def rows_to_predict(self, data: Any) -> Sequence[Any]:
         """What `predict` was given, as rows."""
         return applying.text_rows(self, data)
@@ -271,15 +121,6 @@ class BaseTask:
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
         """The rows of a file to predict or, `labelled`, to evaluate; `how` are options of the task's kind of files."""
         return applying.file_rows(self, path, labelled=labelled, **how)
-
-    def dataset_of(self, rows: Sequence[Any]) -> BaseDataset:
-        """A data set whose test rows these are, with the task's labels."""
-        made = BaseDataset(label_list=self.label_list)
-        made.test_examples = rows
-        return made
-
-    def check_rows(self, rows: Sequence[Any]) -> None:
-        """Refuse rows to predict or evaluate of another kind than the training rows."""
 
     # --- what people do with a task
 
@@ -353,91 +194,10 @@ class BaseTask:
         predictions = applying.predict(self, data, label_list, load_best_model=load_best_model)
         return self._postprocessing(predictions) if return_result else predictions
 
-    # --- hooks
-
-    def add_hook(self, hook_type: str, name: str | None = None, func: Hook | None = None) -> None:
-        """Call ``func(task)`` or ``func(task, run_states)`` at an event, say ``log_interval_event``."""
-        if func is None:
-            raise ConfigError(f"add_hook({hook_type!r}) without a function", expected="add_hook(event, name, func)")
-        self.events.add(hook_type, name, func)
-
-    def modify_hook(self, hook_type: str, name: str, func: Hook) -> None:
-        """Put another function in a hook's place; the built-in ones are called ``default``."""
-        self.events.modify(hook_type, name, func)
-
-    def delete_hook(self, hook_type: str, name: str) -> None:
-        """Take a hook away."""
-        self.events.delete(hook_type, name)
-
-    def hooks_info(self, show_default: bool = False) -> dict[str, dict[str, Hook]]:
-        """Event → name → function."""
-        return self.events.info(show_default)
-
-    @property
-    def hooks(self) -> Events:
-        """The hooks by event."""
-        return self.events
-
-    # --- where a run stands, by 1.x's names
-
-    @property
-    def current_step(self) -> int:
-        """Steps done."""
-        return self.training.progress.step if self.training else self._reached[0]
-
-    @property
-    def current_epoch(self) -> int:
-        """From 1."""
-        return self.training.epoch + 1 if self.training else self._reached[1]
-
-    @property
-    def max_train_steps(self) -> int:
-        """Optimiser steps of a whole run."""
-        steps = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size) * self.config.num_epoch
-        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
-
-    def rows(self) -> BaseDataset:
-        """The data set as it is trained on: with a tenth of the training rows as dev rows where it has none."""
-        if self.dataset is None:
-            raise ConfigError("a task without a data set cannot be trained", fix="dataset=…, or a reader with one")
-        looked_at = [self.dataset.get_examples(split) for split in ("train", "dev", "test")]
-        if self._rows is None or any(now is not then for now, then in zip(looked_at, self._rows[0], strict=True)):
-            self._rows = looked_at, self.dataset.with_dev(self.config.seed, kind=self.kind)
-        return self._rows[1]
-
     @property
     def is_loaded(self) -> bool:
         """Whether `hub.load` opened it, for predicting and evaluating."""
         return self._saved is not None
-
-    @property
-    def best_score(self) -> float:
-        """The first metric of the best model so far; -999 before there is one, as in 1.x."""
-        if self.training is None:
-            return self._reached[2]
-        best = self.training.best
-        return self.rank(best["scores"], best["loss"]) if best and best["scores"] else -999.0
-
-    def remember(self) -> None:
-        """Keep where the run stands, and let go of what it needed to train."""
-        if self.training is not None:
-            self._reached = self.current_step, self.current_epoch, self.best_score
-            self.training = None
-
-    @property
-    def is_train_phase(self) -> bool:
-        """Whether the task trains."""
-        return self.phase == "train"
-
-    @property
-    def is_test_phase(self) -> bool:
-        """Whether the task evaluates."""
-        return self.phase in ("dev", "val", "test")
-
-    @property
-    def is_predict_phase(self) -> bool:
-        """Whether the task predicts."""
-        return self.phase in ("predict", "inference")
 
     # --- networks
 
@@ -533,31 +293,6 @@ class BaseTask:
     def reads_pairs(self) -> bool | None:
         """Whether rows are pairs of texts; None where nothing is known of the rows."""
         return None
-
-    @property
-    def _program(self) -> Program:
-        return self.outputs[0].block or Program()
-
-    def _overrides(self, *names: str) -> bool:
-        """Whether a class below the house's own gives one of these methods."""
-        own = [getattr(BaseTask, name) for name in names]
-        return any(getattr(type(self), name) is not method for name, method in zip(names, own, strict=True))
-
-    @property
-    def _objective(self) -> GraphObjective:
-        if self._graph is None:
-            with program_guard(self._program):
-                metrics = list(self._add_metrics())
-                self._graph = GraphObjective(self.outputs, self.labels, self._add_loss(), metrics)
-            if self.metrics_choices and not self._overrides("_calculate_metrics", "meter"):
-                check_names(self.metrics_choices, len(metrics))
-        return self._graph
-
-    def _metrics_of(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> list[Tensor]:
-        """What `_add_metrics` gives for a batch, and the losses last."""
-        if self._overrides("_add_loss"):
-            return self._objective.metrics(outputs, batch)
-        return [self.evaluation_losses(outputs, batch)]
 
     def column_names(self, path: Path, **form: Any) -> dict[str, Any]:
         """The columns that the training file had, as far as `path` has them too; the rest is guessed."""

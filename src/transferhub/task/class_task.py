@@ -95,10 +95,6 @@ class ClassTask(BaseTask):
         values: npt.NDArray[np.float32] = torch.softmax(outputs["logits"].float(), dim=-1).cpu().numpy()
         return values
 
-    def run_results(self, answers: Answers) -> list[Any]:
-        """The probabilities."""
-        return [answers]
-
     def predictions(
         self,
         answers: Answers,

@@ -145,10 +145,6 @@ class ModuleTask(BaseTask):
         values: npt.NDArray[np.float32] = (output.softmax(dim=-1) if self._classes else output).cpu().numpy()
         return values
 
-    def run_results(self, answers: Answers) -> list[Any]:
-        """The array."""
-        return [answers]
-
     def predictions(
         self,
         answers: Answers,

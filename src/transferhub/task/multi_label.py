@@ -15,7 +15,6 @@ from transferhub.engine.evaluation import Answers
 from transferhub.engine.run_state import RunState
 from transferhub.errors import ConfigError
 from transferhub.graph import Variable
-from transferhub.log import logger
 from transferhub.metrics.multilabel import NAMES, MultiLabelScores
 from transferhub.module import Module
 from transferhub.reader import Columns, Reader, TextReader
@@ -24,6 +23,7 @@ from transferhub.report.html import Mistake, Table
 from transferhub.task.class_task import known_labels
 from transferhub.task.predictions import Predictions, probability_names
 from transferhub.task.regression import known_names
+from transferhub.task.score_meter import ScoreMeter
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 from transferhub.task.text_task import TextTask
 
@@ -155,7 +155,7 @@ class MultiLabelClassifierTask(TextTask):
         known = [*NAMES, *(f"auc_{label}" for label in self.label_list)]
         self.metrics_choices = known_names(metrics_choices, ("auc", "f1_micro", "f1_macro"), known)
         self.thresholds: Floats = np.full(len(self.label_list), 0.5, np.float32)
-        self._scored: MultiLabelMeter | None = None  # of the split that was evaluated last
+        self._scored: MultiLabelScores | None = None  # of the split that was evaluated last
 
     def _build_net(self) -> list[Variable]:
         """The logits, ``[B, labels]``."""
@@ -167,17 +167,22 @@ class MultiLabelClassifierTask(TextTask):
         each = nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"].float(), reduction="none")
         return each.mean(dim=1)
 
-    def meter(self, columns: Columns | None = None) -> "MultiLabelMeter":
-        """Keeps flags and probabilities; between log lines, what needs no sorting is not computed."""
-        meter = MultiLabelMeter(self.label_list, self.metrics_choices, self.thresholds, whole=columns is not None)
-        if columns is not None:
-            self._scored = meter
-        return meter
+    def meter(self, columns: Columns | None = None) -> ScoreMeter:
+        """Keeps flags and probabilities; between log lines only what needs no sorting is computed of them."""
+        scores, whole = MultiLabelScores(self.label_list, self.thresholds), columns is not None
+        names = [name for name in self.metrics_choices if whole or not name.startswith("auc")]
+        if whole:
+            self._scored = scores
+        return ScoreMeter(scores, names, self.probabilities_of, whole=whole)
 
-    def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Floats:
+    def probabilities_of(self, outputs: Mapping[str, Tensor]) -> Floats:
         """The probability of each label, float32 ``[B, labels]``."""
         values: Floats = torch.sigmoid(outputs["logits"].float()).cpu().numpy()
         return values
+
+    def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Floats:
+        """The probability of each label, float32 ``[B, labels]``."""
+        return self.probabilities_of(outputs)
 
     def run_results(self, answers: Answers) -> list[Any]:
         """For each label float32 ``[B, 2]``."""
@@ -242,46 +247,3 @@ class MultiLabelClassifierTask(TextTask):
         if set(named) != set(self.label_list):
             raise ConfigError(f"the saved thresholds are of {', '.join(named)}", expected=", ".join(self.label_list))
         self.thresholds = np.array([named[label] for label in self.label_list], np.float32)
-
-
-class MultiLabelMeter:
-    """Scores of a split's label sets.
-
-    Args:
-        labels: Their names.
-        names: Of the scores.
-        thresholds: Float32 ``[labels]``.
-        whole: Whether a split is scored; False: between log lines, where only counts are worth their time.
-    """
-
-    def __init__(self, labels: Sequence[str], names: Sequence[str], thresholds: Floats, whole: bool) -> None:
-        self._scores, self._whole = MultiLabelScores(labels, thresholds), whole
-        self._names = [name for name in names if whole or not name.startswith("auc")]
-
-    def update(
-        self,
-        outputs: Mapping[str, Tensor],
-        batch: Mapping[str, Tensor],
-        rows: npt.NDArray[np.int64] | None = None,
-    ) -> None:
-        """Keep a batch."""
-        probabilities = torch.sigmoid(outputs["logits"].float()).cpu().numpy()
-        self._scores.update(batch["labels"].cpu().numpy(), probabilities)
-
-    def scores(self) -> dict[str, float]:
-        """The scores, in their order."""
-        for note in self._scores.notes() if self._whole else []:
-            logger.info("%s", note)
-        return self._scores.scores(self._names)
-
-    def best_thresholds(self) -> Floats:
-        """Of the rows that were counted."""
-        return self._scores.best_thresholds()
-
-    def state(self) -> Any:
-        """The rows."""
-        return self._scores.state()
-
-    def restore(self, state: Any) -> None:
-        """Go on from rows."""
-        self._scores.restore(state)

@@ -25,7 +25,7 @@ from transferhub.reader.slots import slot_texts
 from transferhub.report.html import Confusion, Mistake
 from transferhub.task import matching
 from transferhub.task.base_task import BaseTask
-from transferhub.task.predictions import Predictions
+from transferhub.task.predictions import NumberPredictions, Predictions
 from transferhub.task.regression import known_names
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 
@@ -64,16 +64,10 @@ class TriplePredictions(Predictions):
         return [self.main, "left_similarity", "right_similarity"]
 
 
-class PairSimilarities(Predictions):
-    """Of pairs: ``state.run_results[0]`` is float32 ``[batch, 1]``, their similarity."""
+class PairSimilarities(NumberPredictions):
+    """Of pairs: ``state.run_results[0]`` is float32 ``[batch, 1]``, their similarity, from -1 to 1."""
 
     main = "similarity"
-
-    def fields(self) -> Iterator[dict[str, Any]]:
-        """``similarity``, from -1 to 1."""
-        for state in self:
-            for value in state.run_results[0][:, 0].tolist():
-                yield {self.main: value}
 
 
 class PairwiseTextMatchingTask(BaseTask):

@@ -75,6 +75,18 @@ class Predictions(list[RunState]):
         return pandas.DataFrame.from_records(self.records())
 
 
+class NumberPredictions(Predictions):
+    """``state.run_results[0]`` is float32 ``[batch, 1]``: a number for each row."""
+
+    main = "value"
+
+    def fields(self) -> Iterator[dict[str, Any]]:
+        """The number."""
+        for state in self:
+            for value in state.run_results[0][:, 0].tolist():
+                yield {self.main: value}
+
+
 class ClassPredictions(Predictions):
     """``state.run_results[0]`` is float32 ``[batch, classes]``, the probability of each label.
 

@@ -1,6 +1,6 @@
 """Regression: a number of a text or a pair."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,33 +10,21 @@ from torch import Tensor
 
 from transferhub.dataset.examples import where
 from transferhub.engine.config import RunConfig
-from transferhub.engine.evaluation import Answers
+from transferhub.engine.objective import first_or_loss
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Variable
-from transferhub.log import logger
 from transferhub.metrics.regression import NAMES, RegressionScores
 from transferhub.module import Module
 from transferhub.reader import Columns, TextReader
 from transferhub.reader.label_readers import RegressionReader
 from transferhub.report.html import Mistake
-from transferhub.task.predictions import Predictions
+from transferhub.task.predictions import NumberPredictions
+from transferhub.task.score_meter import ScoreMeter
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 from transferhub.task.text_task import TextTask
 
 ERRORS = ("mse", "rmse", "mae")  # of these, the lower is the better
 FAR = 10.0  # beyond such values a new layer at a fine-tuning rate does not come in time: they are brought near 0
-
-
-class ValuePredictions(Predictions):
-    """``state.run_results[0]`` is float32 ``[batch, 1]``, the values."""
-
-    main = "value"
-
-    def fields(self) -> Iterator[dict[str, Any]]:
-        """``value``."""
-        for state in self:
-            for value in state.run_results[0][:, 0].tolist():
-                yield {self.main: value}
 
 
 class RegressionTask(TextTask):
@@ -67,7 +55,7 @@ class RegressionTask(TextTask):
     kind = "value"
     reader_class = RegressionReader
     problem_type = "regression"
-    predictions_class = ValuePredictions
+    predictions_class = NumberPredictions
     pipeline_tag = "text-classification"
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {
         **TextTask.described,
@@ -146,12 +134,12 @@ class RegressionTask(TextTask):
 
     def rank(self, scores: Mapping[str, float], loss: float) -> float:
         """The first score; an error counts the less the better."""
-        name, score = next(iter(scores.items()))
-        return -score if name in ERRORS else score
+        name, score = first_or_loss(scores, loss)
+        return -score if name in (*ERRORS, "loss") else score
 
-    def meter(self, columns: Columns | None = None) -> "RegressionMeter":
+    def meter(self, columns: Columns | None = None) -> ScoreMeter:
         """Keeps true and predicted values."""
-        return RegressionMeter(self.metrics_choices, self.values_of, whole=columns is not None)
+        return ScoreMeter(RegressionScores(), self.metrics_choices, self.values_of, whole=columns is not None)
 
     def values_of(self, outputs: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
         """The predicted values, float32 ``[B]``."""
@@ -162,10 +150,6 @@ class RegressionTask(TextTask):
     def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> npt.NDArray[np.float32]:
         """The values, float32 ``[B, 1]``."""
         return self.values_of(outputs)[:, None]
-
-    def run_results(self, answers: Answers) -> list[Any]:
-        """The values."""
-        return [answers]
 
     def shown(self, split: ScoredSplit) -> Shown:
         """The rows with the largest errors."""
@@ -191,42 +175,6 @@ class RegressionTask(TextTask):
     def saved_options(cls, description: Mapping[str, Any]) -> dict[str, Any]:
         """How values are brought back."""
         return {"shift": description["shift"], "scale": description["scale"]}
-
-
-class RegressionMeter:
-    """Scores of a split's values.
-
-    Args:
-        names: Of the scores.
-        values_of: The network's outputs → float32 ``[B]``.
-        whole: Whether a split is scored, and what is not defined is said.
-    """
-
-    def __init__(self, names: Sequence[str], values_of: Any, whole: bool) -> None:
-        self._scores, self._names, self._values_of, self._whole = RegressionScores(), names, values_of, whole
-
-    def update(
-        self,
-        outputs: Mapping[str, Tensor],
-        batch: Mapping[str, Tensor],
-        rows: npt.NDArray[np.int64] | None = None,
-    ) -> None:
-        """Keep a batch."""
-        self._scores.update(batch["labels"].float().cpu().numpy(), self._values_of(outputs))
-
-    def scores(self) -> dict[str, float]:
-        """The scores, in their order."""
-        for note in self._scores.notes() if self._whole else []:
-            logger.info("%s", note)
-        return self._scores.scores(self._names)
-
-    def state(self) -> Any:
-        """The values."""
-        return self._scores.state()
-
-    def restore(self, state: Any) -> None:
-        """Go on from values."""
-        self._scores.restore(state)
 
 
 def known_names(choices: str | Sequence[str] | None, default: Sequence[str], names: Sequence[str]) -> list[str]:

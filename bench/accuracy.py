@@ -1,0 +1,289 @@
+"""Every text task beside the Hugging Face Trainer and a floor: the same rows, epochs, rate, batch size and seeds.
+
+    python bench/accuracy.py [--sets mrpc sst2 …] [--rows 800] [--epochs 3] [--seeds 42 1 2]
+
+A measurement is a process of its own. Ours is the short door; the peer is transformers' Trainer with its best settings
+(bf16, grouped by length, dynamic padding), scored by the same functions on the same rows; the floor is TF-IDF (words
+and their pairs, and characters for Chinese) with a linear model. The table goes to bench/accuracy.md.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# Name → data set, task class, main metric.
+SETS = {
+    "mrpc": ("GLUE('MRPC')", "TextClassifierTask", "f1"),
+    "sst2": ("GLUE('SST-2')", "TextClassifierTask", "acc"),
+    "cola": ("GLUE('CoLA')", "TextClassifierTask", "matthews"),
+    "rte": ("GLUE('RTE')", "TextClassifierTask", "acc"),
+    "stsb": ("GLUE('STS-B')", "RegressionTask", "spearman"),
+    "chnsenticorp": ("ChnSentiCorp()", "TextClassifierTask", "acc"),
+    "lcqmc": ("LCQMC()", "TextClassifierTask", "acc"),
+    "msra_ner": ("MSRA_NER()", "SequenceLabelTask", "f1"),
+    "squad": ("SQUAD()", "ReadingComprehensionTask", "f1"),
+}
+RATE, BATCH = 5e-5, 32
+
+
+def cut(dataset, rows, dev_rows):
+    """The first rows of each split; dev rows are those of dev, or of test."""
+    dataset.train_examples = dataset.train_examples[:rows]
+    dev = dataset.dev_examples if len(dataset.dev_examples) else dataset.test_examples
+    dataset.dev_examples, dataset.test_examples = dev[:dev_rows], []
+    return dataset
+
+
+def ours(options, dataset, kind, metric):
+    import transferhub as hub
+
+    strategy = hub.AdamWeightDecayStrategy(learning_rate=RATE)
+    config = hub.RunConfig(
+        num_epoch=options.epochs,
+        batch_size=BATCH,
+        seed=options.seed,
+        strategy=strategy,
+        eval_interval=1 << 30,
+        checkpoint_dir="run",
+    )
+    names = {} if kind == "ReadingComprehensionTask" else {"metrics_choices": [metric]}
+    task = getattr(hub, kind)(module="minilm", dataset=dataset, config=config, **names)
+    result = task.finetune_and_eval()
+    return {"score": result.dev[metric], "speed": result.examples_per_second}
+
+
+def peer(options, dataset, kind, metric):
+    """The Trainer, on the columns that our reader makes of the rows: both see the same tokens and windows."""
+    import numpy as np
+    import torch
+    import transformers
+
+    import transferhub as hub
+    from transferhub.engine.evaluation import tensors
+    from transferhub.module.transformer import quietly
+
+    task = getattr(hub, kind)(module="minilm", dataset=dataset)
+    folder = task.modules[0].directory
+    auto = {
+        "SequenceLabelTask": transformers.AutoModelForTokenClassification,
+        "ReadingComprehensionTask": transformers.AutoModelForQuestionAnswering,
+    }.get(kind, transformers.AutoModelForSequenceClassification)
+    transformers.set_seed(options.seed)
+    labels = 1 if kind == "RegressionTask" else 2 if kind == "ReadingComprehensionTask" else len(task.label_list)
+    with quietly():
+        model = auto.from_pretrained(folder, num_labels=labels)
+    columns = {split: task.reader.columns(split, dataset) for split in ("train", "dev")}
+
+    class Pieces(torch.utils.data.Dataset):
+        """One window, or text, a row."""
+
+        def __init__(self, split):
+            columns_of = columns[split]
+            self.columns = columns_of
+            count = len(columns_of.offsets) - 1
+            rows = columns_of.pieces
+            self.row = np.arange(count) if rows is None else np.repeat(np.arange(len(columns_of)), np.diff(rows))
+
+        def __len__(self):
+            return len(self.row)
+
+        def __getitem__(self, piece):
+            start, stop = self.columns.offsets[piece], self.columns.offsets[piece + 1]
+            found = {name: np.array(values[start:stop]) for name, values in self.columns.ragged.items()}
+            found.update({name: values[piece] for name, values in self.columns.by_piece.items()})
+            if self.columns.labels is not None:
+                found["label"] = self.columns.labels[self.row[piece]]
+            return {**found, "length": int(stop - start)}
+
+    def collate(items):
+        width = max(item["length"] for item in items)
+
+        def padded(name, value):
+            filled = np.full((len(items), width), value, np.int64)
+            for place, item in enumerate(items):
+                filled[place, : item["length"]] = item[name]
+            return torch.from_numpy(filled)
+
+        batch = {"input_ids": padded("input_ids", 0), "token_type_ids": padded("segment_ids", 0)}
+        batch["attention_mask"] = torch.tensor([[1] * i["length"] + [0] * (width - i["length"]) for i in items])
+        if "labels" in items[0]:
+            batch["labels"] = padded("labels", -100)
+        elif "label" in items[0]:
+            kind_of = torch.float if labels == 1 else torch.long
+            batch["labels"] = torch.tensor([item["label"] for item in items], dtype=kind_of)
+        for name in ("start_positions", "end_positions"):
+            if name in items[0]:
+                batch[name] = torch.tensor([int(item[name]) for item in items])
+        return batch
+
+    train, seconds = Pieces("train"), []
+
+    class Clock(transformers.TrainerCallback):
+        def on_train_begin(self, *_, **__):
+            self.began = time.perf_counter()
+
+        def on_train_end(self, *_, **__):
+            seconds.append(time.perf_counter() - self.began)
+
+    arguments = transformers.TrainingArguments(
+        "peer",
+        per_device_train_batch_size=BATCH,
+        learning_rate=RATE,
+        warmup_steps=0.1,
+        weight_decay=0.01,
+        num_train_epochs=options.epochs,
+        seed=options.seed,
+        use_cpu=True,
+        bf16=True,
+        train_sampling_strategy="group_by_length",
+        remove_unused_columns=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = transformers.Trainer(
+        model=model, args=arguments, train_dataset=train, data_collator=collate, callbacks=[Clock()]
+    )
+    trainer.train()
+    model.float().eval()
+    meter, dev = task.meter(columns["dev"]), columns["dev"]
+    names = [variable.name for variable in task.outputs]
+    for start in range(0, len(dev), BATCH):
+        rows = np.arange(start, min(start + BATCH, len(dev)))
+        batch = tensors(dev, rows, task.padding, "cpu")
+        given = {"input_ids": batch["input_ids"], "attention_mask": batch["input_mask"]}
+        with torch.inference_mode():
+            made = model(**given, token_type_ids=batch["segment_ids"])
+        outputs = dict(zip(names, [value for name, value in made.items() if name.endswith("logits")], strict=False))
+        meter.update(outputs, batch, rows)
+    speed = len(columns["train"]) * options.epochs / seconds[0]
+    return {"score": meter.scores()[metric], "speed": round(speed, 1)}
+
+
+def floor(options, dataset, kind, metric):
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline, make_union
+
+    if kind not in ("TextClassifierTask", "RegressionTask"):
+        return {"score": None, "speed": None}
+    from transferhub.metrics.classification import ConfusionMatrix
+    from transferhub.metrics.regression import RegressionScores
+
+    def texts(rows):
+        return [row.text_a if row.text_b is None else f"{row.text_a} \n {row.text_b}" for row in rows]
+
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+")
+    characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 3))
+    train, dev = dataset.train_examples, dataset.dev_examples
+    if kind == "RegressionTask":
+        pipeline = make_pipeline(make_union(words, characters), Ridge())
+        pipeline.fit(texts(train), [float(row.label) for row in train])
+        scores = RegressionScores()
+        true = np.array([float(row.label) for row in dev], np.float32)
+        scores.update(true, pipeline.predict(texts(dev)).astype(np.float32))
+        return {"score": scores.scores([metric])[metric], "speed": None}
+    pipeline = make_pipeline(make_union(words, characters), LogisticRegression(C=10, max_iter=1000))
+    index = dataset.label_index
+    pipeline.fit(texts(train), [index[row.label] for row in train])
+    matrix = ConfusionMatrix(len(index))
+    matrix.update(np.array([index[row.label] for row in dev]), pipeline.predict(texts(dev)))
+    return {"score": matrix.scores([metric])[metric], "speed": None}
+
+
+def measure(options):
+    import transferhub as hub
+
+    spelled, kind, metric = SETS[options.set]
+    name, _, argument = spelled.rstrip(")").partition("(")
+    made = getattr(hub.dataset, name)(*([argument.strip("'")] if argument else []))
+    dataset = cut(made, options.rows, options.dev_rows)
+    found = {"ours": ours, "peer": peer, "floor": floor}[options.side](options, dataset, kind, metric)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({**found, "peak": peak, "rows": len(dataset.train_examples), "dev": len(dataset.dev_examples)}))
+
+
+def run(options, name, side, seed, home):
+    command = [sys.executable, str(HERE / "accuracy.py"), "--set", name, "--side", side, "--seed", str(seed)]
+    command += ["--rows", str(options.rows), "--dev-rows", str(options.dev_rows), "--epochs", str(options.epochs)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFERHUB_HOME": str(home)}
+    environment.setdefault("TRANSFERHUB_DATASETS", str(HERE.parents[1] / "shared" / "data"))
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(f"{command} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def spread(values, form):
+    if values[0] is None:
+        return "–"
+    more = f" ± {format(statistics.stdev(values), form)}" if len(values) > 1 else ""
+    return format(statistics.mean(values), form) + more
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--rows", type=int, default=800)
+    parser.add_argument("--dev-rows", type=int, default=400)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[42, 1, 2])
+    parser.add_argument("--set", help=argparse.SUPPRESS)
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.set:
+        measure(options)
+        return
+    import torch
+    import transformers
+
+    lines = []
+    with tempfile.TemporaryDirectory() as home:
+        for name in options.sets:
+            metric, found = SETS[name][2], {"ours": [], "peer": []}
+            for seed in options.seeds:  # side by side, in turn
+                for side in found:
+                    found[side].append(run(options, name, side, seed, home))
+                    print(name, seed, side, found[side][-1], flush=True)
+            bottom = run(options, name, "floor", options.seeds[0], home)
+            for side, title in (("ours", "TransferHub"), ("peer", "Trainer, best settings")):
+                rows = found[side]
+                lines.append(
+                    f"| {name if side == 'ours' else ''} | {title} | {spread([r['score'] for r in rows], '.3f')} "
+                    f"| {spread([r['speed'] for r in rows], '.1f')} | {max(r['peak'] for r in rows)} |"
+                )
+            ratio = [a["speed"] / b["speed"] for a, b in zip(found["ours"], found["peer"], strict=True)]
+            counts = f"{found['ours'][0]['rows']} / {found['ours'][0]['dev']} rows, {metric}"
+            score, faster = spread([bottom["score"]], ".3f"), spread(ratio, ".2f")
+            lines.append(f"| {counts} | floor; ratio of speeds | {score} | **{faster}** | |")
+    table = [
+        "# Every task beside the Trainer and a floor",
+        "",
+        f"`python bench/accuracy.py --rows {options.rows} --epochs {options.epochs}`, {time.strftime('%Y-%m-%d')}:",
+        f"torch {torch.__version__}, transformers {transformers.__version__}, {os.cpu_count()} cores, seeds "
+        f"{', '.join(map(str, options.seeds))}: mean ± standard deviation.",
+        f"MiniLM-L6, batch {BATCH}, {RATE:g}; an English encoder, also for Chinese rows.",
+        "Floor: TF-IDF and a linear model. Peak: MB of the process, evaluation included.",
+        "",
+        "| rows, score | | score on dev | examples/s | peak, MB |",
+        "|-|-|-|-|-|",
+        *lines,
+    ]
+    (HERE / "accuracy.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+    print("\n".join(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Fine-tuned, frozen, from scratch: what the pretrained weights are worth, on the same rows with the same budget."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferhub import atomic
+from transferhub.engine import checkpoint
+from transferhub.log import logger
+from transferhub.report.charts import Line, line_chart
+from transferhub.task.result import RunResult
+
+if TYPE_CHECKING:
+    from transferhub.task.base_task import BaseTask
+
+WAYS = ("fine-tuned", "frozen", "from scratch")
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """What the ways came to.
+
+    Args:
+        results: Way → its run's result.
+        folder: Where the runs, ``compare.json`` and ``compare.svg`` lie.
+    """
+
+    results: Mapping[str, RunResult]
+    folder: Path
+
+    def table(self) -> list[list[str]]:
+        """A header, and a row for each way: its scores on dev and test, examples a second, the step of its best."""
+        splits = [split for split in ("dev", "test") if all(getattr(each, split) for each in self.results.values())]
+        first = next(iter(self.results.values()))
+        names = [(split, name) for split in splits for name in getattr(first, split)]
+        rows = [["", *(f"{split} {name}" for split, name in names), "examples/s", "best step"]]
+        for way, result in self.results.items():
+            scores = [f"{getattr(result, split)[name]:.4f}" for split, name in names]
+            rows.append([way, *scores, f"{result.examples_per_second:g}", f"{result.best_step} of {result.steps}"])
+        return rows
+
+    def lines(self) -> list[str]:
+        """The table, ready to be printed."""
+        rows = self.table()
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+    def picture(self) -> str:
+        """The main score on dev over the steps, a line a way, as an SVG file's text."""
+        lines = []
+        for way, result in self.results.items():
+            curves = [entry for entry in _curves(Path(result.checkpoint_dir)) if entry["split"] == "dev"]
+            points = [(float(e["step"]), float(next(iter(e["scores"].values()), e["loss"]))) for e in curves]
+            lines.append(Line(way, points))
+        return line_chart(lines).replace(
+            "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" ', 1
+        )
+
+
+def compare(make: Callable[[str, Path], "BaseTask"], folder: Path, ways: Sequence[str] = WAYS) -> Compared:
+    """Train a task in several ways, each in a run's folder of its own; what was stopped goes on.
+
+    Args:
+        make: Way and its run's folder → the task.
+        folder: Of the whole.
+        ways: Of `WAYS`.
+    """
+    results = {}
+    for way in ways:
+        logger.info("Compare: %s", way)
+        results[way] = make(way, folder / way.replace(" ", "-")).finetune_and_eval()
+    compared = Compared(results, folder)
+    record = {way: dataclasses.asdict(result) for way, result in results.items()}
+    atomic.write_json(folder / "compare.json", record)
+    atomic.write_text(folder / "compare.svg", compared.picture())
+    return compared
+
+
+def _curves(run: Path) -> list[dict[str, Any]]:
+    found = checkpoint.latest_whole(run)
+    if found is None:
+        return []
+    return list(json.loads((found / "state.json").read_text(encoding="utf-8"))["curves"])

@@ -18,8 +18,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Fine-tune minilm on the demo reviews, evaluate, predict (under three minutes, offline)
+demo: $(READY) ## Fine-tune minilm on the demo reviews and fractal-mini on digits, predict (under three minutes, offline)
 	$(BIN)/python examples/demo.py
+	$(BIN)/python examples/demo_digits.py
 
 test: $(READY) ## All tests, without network or GPU
 	$(BIN)/python -m pytest

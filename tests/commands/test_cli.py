@@ -171,7 +171,9 @@ def test_install_list_show_uninstall(tiny, capsys):
     assert "cannot be fetched" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["finetune", "evaluate", "predict", "install", "uninstall", "list", "show"])
+@pytest.mark.parametrize(
+    "command", ["finetune", "evaluate", "predict", "install", "uninstall", "list", "show", "pretrain"]
+)
 def test_every_command_has_help_with_an_example(command, capsys):
     assert hub(command, "--help") == 0
     assert "Example: hub " in capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_every_card_of_the_catalogue_is_complete_and_names_are_unique():
     assert len(sources) == len(set(sources))
     for card in cards.values():
         assert card.family in FAMILIES
-        assert re.fullmatch(r"hf:[\w.-]+/[\w.-]+|timm:[\w.]+|package:\w+:\w+|own", card.source)
+        assert re.fullmatch(r"hf:[\w.-]+/[\w.-]+|timm:[\w.]+|package:\w+:[\w/-]+|own", card.source)
         assert card.bytes == 0 or card.bytes > 1_000_000
         assert card.language in ("en", "zh", "multilingual", "images")
         assert all((card.licence, card.summary, card.revision))
@@ -85,7 +85,9 @@ def test_a_folder_of_the_users_goes_before_a_source_of_that_name(tiny, in_tmp):
 
 
 def test_a_module_without_a_public_copy_says_how_to_bring_ones_own(lines):
-    with pytest.raises(ModuleError, match=r"no public copy(?s:.)*install ernie_tiny --from DIR(?s:.)*now: minilm"):
+    with pytest.raises(
+        ModuleError, match=r"no public copy(?s:.)*install ernie_tiny --from DIR(?s:.)*now: fractal-mini"
+    ):
         store.locate("ernie_tiny")
     assert not lines
     store.install("ernie_tiny", origin="minilm")

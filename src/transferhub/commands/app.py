@@ -13,6 +13,7 @@ from transferhub.commands import (
     lr_find,
     modules,
     predict,
+    pretrain,
     run,
     tune,
 )
@@ -53,3 +54,4 @@ for name, command in (
 # Its flags, with --help among them, are run_glue's, which typer does not know.
 everything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 app.command("glue", context_settings=everything)(glue.glue)
+app.add_typer(pretrain.app, name="pretrain")

@@ -1,0 +1,1 @@
+"""Networks that are pretrained here, without anybody's pictures."""

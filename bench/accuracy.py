@@ -70,7 +70,8 @@ def peer(options, dataset, kind, metric):
     from transferhub.engine.evaluation import tensors
     from transferhub.module.transformer import quietly
 
-    task = getattr(hub, kind)(module="minilm", dataset=dataset)
+    names = {} if kind == "ReadingComprehensionTask" else {"metrics_choices": [metric]}
+    task = getattr(hub, kind)(module="minilm", dataset=dataset, **names)
     folder = task.modules[0].directory
     auto = {
         "SequenceLabelTask": transformers.AutoModelForTokenClassification,
@@ -156,14 +157,14 @@ def peer(options, dataset, kind, metric):
     trainer.train()
     model.float().eval()
     meter, dev = task.meter(columns["dev"]), columns["dev"]
-    names = [variable.name for variable in task.outputs]
+    outputs_of = [variable.name for variable in task.outputs]
     for start in range(0, len(dev), BATCH):
         rows = np.arange(start, min(start + BATCH, len(dev)))
         batch = tensors(dev, rows, task.padding, "cpu")
         given = {"input_ids": batch["input_ids"], "attention_mask": batch["input_mask"]}
         with torch.inference_mode():
             made = model(**given, token_type_ids=batch["segment_ids"])
-        outputs = dict(zip(names, [value for name, value in made.items() if name.endswith("logits")], strict=False))
+        outputs = dict(zip(outputs_of, [value for name, value in made.items() if name.endswith("logits")], strict=False))
         meter.update(outputs, batch, rows)
     speed = len(columns["train"]) * options.epochs / seconds[0]
     return {"score": meter.scores()[metric], "speed": round(speed, 1)}

@@ -221,6 +221,12 @@ def test_a_network_that_computes_something_else_when_cut_is_not_cut_and_that_is_
     assert entries(home) == []
 
 
+def test_blocks_that_read_something_that_moves_move_with_it_and_that_is_said(task_of, tmp_path, lines):
+    network, features = frozen_features(task_of(write_architecture("deberta-v2", tmp_path / "deberta")))
+    assert features._cut(0) == []
+    assert any("move with what they read: network.encoder.LayerNorm.bias" in line for line in lines)
+
+
 def test_the_key_depends_on_the_lower_blocks_alone(task_of):
     def digest(change=None):
         network = task_of().build_network()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from transferhub.graph import Network
+from transferhub.log import logger
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
 
@@ -34,7 +35,14 @@ def blocks_frozen_until(network: Network, plan: Plan, place: int) -> list[int]:
     if not any(own.values()):
         return []
     stack = network.stack_of(place)
-    return [] if stack is None else [min(own[name] for name in reads) for reads in stack.reads]
+    if stack is None:
+        return []
+    until = [min(own[name] for name in reads) for reads in stack.reads]
+    lowest = [name for name in own if name.startswith(f"{stack.path}.0.")]
+    early = [name for name in stack.reads[0] if own[name] == until[0] and name not in lowest]
+    if early and until[0] < min(own[name] for name in lowest):
+        logger.info("Lower blocks move with what they read: %s", ", ".join(sorted(early)[:3]))
+    return until
 
 
 def stretches(until: Sequence[int], first: int, total: int, least: int) -> list[Stretch]:

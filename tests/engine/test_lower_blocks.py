@@ -222,7 +222,7 @@ def test_a_network_that_computes_something_else_when_cut_is_not_cut_and_that_is_
 
 
 def test_blocks_that_read_something_that_moves_move_with_it_and_that_is_said(task_of, tmp_path, lines):
-    network, features = frozen_features(task_of(write_architecture("deberta-v2", tmp_path / "deberta")))
+    _, features = frozen_features(task_of(write_architecture("deberta-v2", tmp_path / "deberta")))
     assert features._cut(0) == []
     assert any("move with what they read: network.encoder.LayerNorm.bias" in line for line in lines)
 

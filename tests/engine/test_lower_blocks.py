@@ -245,7 +245,7 @@ def test_a_trial_leaves_the_network_as_it_was(task_of):
     before = [(p.requires_grad, p.grad) for p in network.parameters()], [m.training for m in network.modules()]
     stack = network.stack_of(0)
     assert stack is not None
-    assert stack.path == "encoder.layer"
+    assert stack.path == "network.encoder.layer"
     assert stack.reads[0] < stack.reads[1]
     assert not any("pooler" in name for name in stack.reads[1])
     after = [(p.requires_grad, p.grad) for p in network.parameters()], [m.training for m in network.modules()]

@@ -340,7 +340,7 @@ class Encoder(nn.Module):
         0 for padding. ``pooled_output`` is the pretrained pooler's, else the first token's (XLNet: the last one's).
         With `below`, what the lowest blocks gave for these ids, they do not run.
         """
-        with contextlib.nullcontext() if below is None else stacks.resting_on(self.network, below):
+        with contextlib.nullcontext() if below is None else stacks.resting_on(self, below):
             outputs = self._run(input_ids, position_ids, segment_ids, input_mask)
         sequence = outputs.last_hidden_state
         pooled = getattr(outputs, "pooler_output", None) if self.has_pooler else None
@@ -357,15 +357,13 @@ class Encoder(nn.Module):
     def lowest(self, blocks: int, **arguments: Tensor) -> stacks.Below:
         """The hidden states after so many blocks, for the arguments of `forward`."""
         assert self._stack is not None
-        return stacks.lowest(self.network, self._stack, blocks, lambda: self._run(**arguments))
+        return stacks.lowest(self, self._stack, blocks, lambda: self._run(**arguments))
 
     @functools.cached_property
     def _stack(self) -> stacks.Stack | None:
         ids = torch.tensor([[2, 3, 4], [4, 3, 2]], device=next(self.network.parameters()).device)
         segments = torch.zeros_like(ids)
-        return stacks.find(
-            self.network, lambda: self._run(ids, None, segments, torch.ones_like(ids)), (len(ids), ids.shape[1])
-        )
+        return stacks.find(self, lambda: self._run(ids, None, segments, torch.ones_like(ids)), (len(ids), ids.shape[1]))
 
     def _run(
         self,

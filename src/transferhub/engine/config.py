@@ -44,7 +44,8 @@ class RunConfig:
         early_stopping: End the run after so many evaluations in a row without a better first metric on dev. The
             learning rate follows the plan for all epochs until then. None: train to the end.
         cache_features: Whether what a frozen part computes is kept on disk and not computed again. None: where it is
-            frozen for an epoch at least and there is room; True: however short; False: never.
+            frozen for an epoch at least (an encoder's lower blocks: for longer) and there is room; True: however
+            short; False: never.
         max_steps: The run has no more optimiser steps than these, though `num_epoch` epochs would; the strategy plans
             for them. None: `num_epoch` epochs.
 

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from transferhub.engine import kernels
 from transferhub.engine.evaluation import tensors
 from transferhub.graph import Network, Settled, seeded
 from transferhub.graph.forms import Form, forms_of
+from transferhub.graph.network import train_what_moves
 from transferhub.reader import Columns, Padding
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
@@ -92,13 +93,12 @@ def what_is_read(
     batch = tensors(columns, _of_all_lengths(columns), pad, device)
     shortest = columns.batch([int(np.argmin(columns.lengths))], pad)["input_mask"]
     fixed = shortest.shape[1] == batch["input_mask"].shape[1]
-    settled = network.places_of(each.name for each in cut)
     mode = network.training
     network.eval()
     try:
         with torch.no_grad():
             values = network.compute(batch, [each.name for each in cut])
-            trial = _with_random_rest(network, settled) if tried else network
+            trial = _with_random_rest(network, cut) if tried else network
             found = []
             for each in cut:
                 kept = _smallest(trial, each, values, batch, fixed, tried, columns.slots)
@@ -120,6 +120,10 @@ def _smallest(
     slots: int,
 ) -> Kept | None:
     value = values[settled.name]
+    if settled.reads is not None:  # part of a part: compared with the whole, and as it is in training
+        values = {name: each for name, each in values.items() if name != settled.name}
+        if _draws(trial, settled, batch):
+            return None
     expected = trial(batch | values) if tried else {}
     for form in forms_of(trial.parts[settled.place], settled.output, value):
         tensor = form.keep(value)
@@ -166,16 +170,36 @@ def _of_all_lengths(columns: Columns) -> npt.NDArray[np.int64]:
     return order[np.unique(np.linspace(0, len(order) - 1, PROBE).astype(np.int64))]
 
 
-def _with_random_rest(network: Network, settled: Collection[int]) -> Network:
-    """The network with other weights in its unsettled parts; the settled ones are shared."""
+def _draws(trial: Network, settled: Settled, batch: dict[str, Tensor]) -> bool:
+    """Whether a part's lowest blocks draw random numbers in training, though they are frozen (as XLNet's dropout)."""
+    part = trial.parts[settled.place]
+    for name, parameter in part.named_parameters():
+        parameter.requires_grad_(settled.reads is not None and name not in settled.reads)
+    train_what_moves(part)
+    with seeded(0, "settled"):
+        one, other = (trial.compute(batch, [settled.name])[settled.name].hidden for _ in range(2))
+    part.eval()
+    return not torch.equal(one, other)
+
+
+def _whole_places(network: Network, cut: Sequence[Settled]) -> set[int]:
+    """Places of the parts that are settled as a whole."""
+    return network.places_of(each.name for each in cut) - {each.place for each in cut if each.reads is not None}
+
+
+def _with_random_rest(network: Network, cut: Sequence[Settled]) -> Network:
+    """The network with other weights where it is not settled; parts that are settled as a whole are shared."""
     trial = copy.copy(network)
     trial.__dict__["_modules"] = dict(network._modules)
-    parts = [part if place in settled else copy.deepcopy(part) for place, part in enumerate(network.parts)]
+    whole = _whole_places(network, cut)
+    reads = {each.place: each.reads for each in cut if each.reads is not None}
+    parts = [part if place in whole else copy.deepcopy(part) for place, part in enumerate(network.parts)]
     trial.parts = nn.ModuleList(parts)
     with seeded(0, "settled"):
         for place, part in enumerate(parts):
-            for parameter in part.parameters() if place not in settled else ():
-                parameter.copy_(torch.randn(parameter.shape) * 0.1)
+            for name, parameter in part.named_parameters() if place not in whole else ():
+                if name not in reads.get(place, ()):
+                    parameter.copy_(torch.randn(parameter.shape) * 0.1)
     return trial
 
 
@@ -186,15 +210,16 @@ def describe(network: Network, cut: Sequence[Settled], device: str) -> str:
     """
     import transformers
 
-    settled = network.places_of(each.name for each in cut)
+    reads = {each.place: each.reads for each in cut if each.reads is not None}
     machine = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     digest = hashlib.sha256()
     about = [torch.__version__, transformers.__version__, machine, torch.get_num_threads(), kernels.ATTENTION]
     digest.update(json.dumps([about, [[each.name, dict(each.arguments)] for each in cut]]).encode())
-    for place in sorted(settled):
+    for place in sorted({*_whole_places(network, cut), *reads}):
         part = network.parts[place]
         digest.update("\n".join(_architecture(part)).encode())
-        for name, value in [*part.named_parameters(), *part.named_buffers()]:
+        weights = [item for item in part.named_parameters() if place not in reads or item[0] in reads[place]]
+        for name, value in [*weights, *part.named_buffers()]:
             array = value.detach().cpu().contiguous()
             digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
             digest.update(array.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

@@ -1,12 +1,17 @@
 """One plain ``nn.Module`` from the Variables that are asked for."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from transferhub.graph.stack import HasStack, Stack
 from transferhub.graph.variable import Source, Variable, walk_back
+
+BELOW = "below"  # the argument that a part which can be cut takes
+CUT = re.compile(r"parts\.(\d+) below block (\d+)")  # names of what its lowest blocks give
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,21 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Settled:
-    """A Variable at which a network can be cut, because nothing below it moves.
+    """A Variable at which a network can be cut, because nothing below it moves; or what a part's lowest blocks give.
 
     Args:
         name: The Variable's.
         place: Of the part that computes it, in ``Network.parts``.
         output: Its key among the part's outputs.
         arguments: The part's arguments → names of Variables.
+        reads: Names of those of the part's parameters that it depends on; None: all.
     """
 
     name: str
     place: int
     output: str
     arguments: Mapping[str, str]
+    reads: frozenset[str] | None = None
 
 
 class Network(nn.Module):
@@ -100,42 +107,64 @@ class Network(nn.Module):
         return self.compute(feeds, self._outputs)
 
     def compute(self, feeds: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-        """Compute the Variables `names`; `feeds` are values of inputs and of any other Variables."""
+        """Compute the Variables `names`; `feeds` are values of inputs and of any other Variables.
+
+        What a part's lowest blocks give is asked for and given by the name that `split` says.
+        """
         values, names = dict(feeds), list(names)
         for place, arguments, produced in self._needed(names, values):
             given = {argument: values[name] for argument, name in arguments.items() if name in values}
-            made = self.parts[place](**given)
+            part: Any = self.parts[place]
+            made = {BELOW: part.lowest(_cut(produced[BELOW])[1], **given)} if BELOW in produced else part(**given)
             values.update({name: made[output] for output, name in produced.items() if name not in values})
         return {name: values[name] for name in names}
 
     def _needed(self, names: Iterable[str], given: Collection[str]) -> list[tuple[int, dict[str, str], dict[str, str]]]:
         """What has to run for the Variables `names`, in order."""
         wanted, needed = {name for name in names if name not in given}, []
+        cuts = {_cut(name)[0]: name for name in wanted if CUT.fullmatch(name)}
+        resting = {_cut(name)[0]: name for name in given if CUT.fullmatch(name)}
         for place, arguments, produced in reversed(self._plan):
+            ways = [(arguments, {BELOW: cuts[place]})] if place in cuts else []
             if wanted.intersection(produced.values()):
-                needed.append((place, arguments, produced))
-                wanted.update(name for name in arguments.values() if name not in given)
+                ways.append((arguments | ({BELOW: resting[place]} if place in resting else {}), produced))
+            for reads, makes in ways:
+                needed.append((place, reads, makes))
+                wanted.update(name for name in reads.values() if name not in given)
         return needed[::-1]
 
     def places_of(self, names: Iterable[str]) -> set[int]:
         """Places of the parts that have to run for the Variables `names`."""
         return {place for place, _, _ in self._needed(names, ())}
 
-    def split(self, still: Collection[int]) -> list[Settled]:
+    def split(self, still: Collection[int], blocks: Mapping[int, int] | None = None) -> list[Settled]:
         """The Variables that are computed from inputs by parts in `still` alone, and read by others or given out.
 
         Args:
             still: Places of parts that do not move.
+            blocks: Places of other parts, that `stack_of` knows → how many of their lowest blocks do not move.
         """
         settled: dict[str, Settled] = {}
         produced_by_any = {name for _, _, produced in self._plan for name in produced.values()}
-        read = set(self._outputs)
+        read, blocks = set(self._outputs), blocks or {}
         for place, arguments, produced in self._plan:
-            if place in still and all(name in settled or name not in produced_by_any for name in arguments.values()):
+            on_inputs = all(name in settled or name not in produced_by_any for name in arguments.values())
+            if place in still and on_inputs:
                 settled.update({name: Settled(name, place, key, arguments) for key, name in produced.items()})
-            else:
-                read.update(arguments.values())
+                continue
+            read.update(arguments.values())
+            stack = self.stack_of(place) if place in blocks and on_inputs else None
+            if stack is not None:
+                name = f"parts.{place} below block {blocks[place]}"
+                settled[name] = Settled(name, place, BELOW, arguments, stack.reads[blocks[place] - 1])
+                read.add(name)
         return [each for name, each in settled.items() if name in read]
+
+    def stack_of(self, place: int) -> Stack | None:
+        """The blocks of a part that can be cut between them; None: it cannot, or several texts go through it."""
+        part = self.parts[place]
+        once = sum(each == place for each, _, _ in self._plan) == 1
+        return part.stack() if once and isinstance(part, HasStack) else None
 
     def train(self, mode: bool = True) -> "Network":
         """Set training mode; what is frozen whole stays in eval mode (no dropout, statistics still)."""
@@ -164,6 +193,13 @@ class Network(nn.Module):
                 )
             below += max(depths.values(), default=-1) + 1
         return [found[name] for name, _ in self.named_parameters()]
+
+
+def _cut(name: str) -> tuple[int, int]:
+    """Place and number of blocks in a name that `CUT` matches."""
+    found = CUT.fullmatch(name)
+    assert found is not None
+    return int(found[1]), int(found[2])
 
 
 def train_what_moves(network: nn.Module) -> None:

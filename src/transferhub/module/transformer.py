@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
+from transferhub.graph import stack as stacks
 from transferhub.graph.forms import Form
 from transferhub.module import store
 from transferhub.module.files import SENTENCEPIECE, WORDS
@@ -86,7 +88,6 @@ class TransformerModule(Module):
 
     def get_params_layer(self) -> dict[str, int]:
         """Parameter name → layer: 0 for the embeddings, 1 for the lowest layer, and so on; for ULMFiT's blocks."""
-        import torch
         from transformers import AutoModel
 
         with torch.device("meta"), quietly():
@@ -210,7 +211,6 @@ class EncoderSource(Source):
         return Encoder(network)
 
     def _read(self) -> "Encoder":
-        import torch
         from transformers import AutoModel
 
         folder = self.module.directory
@@ -291,8 +291,11 @@ class Encoder(nn.Module):
     def forms(self, output: str, example: Any) -> list[Form]:
         """What may be kept of ``everything``: pooled, the first token, the last one, or all tokens; the smallest first.
 
-        What a form leaves out is not a number when it is made again, so that whoever reads it notices.
+        What a form leaves out is not a number when it is made again, so that whoever reads it notices. Of what the
+        lowest blocks give there is one form.
         """
+        if isinstance(example, stacks.Below):
+            return [example.form]
         if not isinstance(example, Computed) or "last_hidden_state" not in example.outputs:
             return []
         pooled = ["pooler_output"] if "pooler_output" in example.outputs else []
@@ -329,20 +332,16 @@ class Encoder(nn.Module):
         position_ids: Tensor | None = None,
         segment_ids: Tensor | None = None,
         input_mask: Tensor | None = None,
+        below: stacks.Below | None = None,
     ) -> dict[str, Any]:
         """Ids int64 ``[B, L]`` → ``pooled_output`` ``[B, H]``, ``sequence_output`` ``[B, L, H]``, ``everything``.
 
         ``position_ids`` that are not given are the network's own (RoBERTa's start at 2); the mask is 1 for tokens and
         0 for padding. ``pooled_output`` is the pretrained pooler's, else the first token's (XLNet: the last one's).
+        With `below`, what the lowest blocks gave for these ids, they do not run.
         """
-        given = {"attention_mask": input_mask}
-        if self._takes_positions:
-            given["position_ids"] = position_ids
-        if self._takes_segments:
-            given["token_type_ids"] = segment_ids
-        outputs = self.network(
-            input_ids=input_ids, **{name: value for name, value in given.items() if value is not None}
-        )
+        with contextlib.nullcontext() if below is None else stacks.resting_on(self, below):
+            outputs = self._run(input_ids, position_ids, segment_ids, input_mask)
         sequence = outputs.last_hidden_state
         pooled = getattr(outputs, "pooler_output", None) if self.has_pooler else None
         return {
@@ -350,6 +349,35 @@ class Encoder(nn.Module):
             "sequence_output": sequence,
             "everything": Computed(outputs, input_ids, input_mask),
         }
+
+    def stack(self) -> stacks.Stack | None:
+        """Its blocks, found on a trial; None: it cannot be cut between them (ALBERT's are one block, run again)."""
+        return self._stack
+
+    def lowest(self, blocks: int, **arguments: Tensor) -> stacks.Below:
+        """The hidden states after so many blocks, for the arguments of `forward`."""
+        assert self._stack is not None
+        return stacks.lowest(self, self._stack, blocks, lambda: self._run(**arguments))
+
+    @functools.cached_property
+    def _stack(self) -> stacks.Stack | None:
+        ids = torch.tensor([[2, 3, 4], [4, 3, 2]], device=next(self.network.parameters()).device)
+        segments = torch.zeros_like(ids)
+        return stacks.find(self, lambda: self._run(ids, None, segments, torch.ones_like(ids)), (len(ids), ids.shape[1]))
+
+    def _run(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor | None = None,
+        segment_ids: Tensor | None = None,
+        input_mask: Tensor | None = None,
+    ) -> Any:
+        given = {"attention_mask": input_mask}
+        if self._takes_positions:
+            given["position_ids"] = position_ids
+        if self._takes_segments:
+            given["token_type_ids"] = segment_ids
+        return self.network(input_ids=input_ids, **{name: value for name, value in given.items() if value is not None})
 
 
 def _reads_both_ways(config: "PretrainedConfig") -> bool:

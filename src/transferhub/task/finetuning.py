@@ -119,10 +119,13 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
     task.training = Training(
         network, task, splits, plan, config, folder.record["precision"], task.events, folder.path, save_best
     )
+    features, rows = task.training.features, [splits.train, splits.dev]
+    started = checkpoint.latest_whole(folder.path) is not None  # by a version that kept none
     if "cached_features" not in folder.record:
-        started = checkpoint.latest_whole(folder.path) is not None  # by a version that kept none
-        folder.save(cached_features=not started and task.training.features.decide([splits.train, splits.dev]))
-    task.training.features.use(folder.record["cached_features"])
+        folder.save(cached_features=not started and features.decide(rows))
+    if "cached_blocks" not in folder.record:
+        folder.save(cached_blocks=not started and features.decide_blocks(rows))
+    features.use(folder.record["cached_features"], folder.record["cached_blocks"])
     task.events.fire("build_env_end")
     return task.training
 

@@ -153,6 +153,11 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
             table.width - labelled == 2 == len(texts) and found.get("label", table.width - 1) == table.width - 1
         )
         wanted = 2 if paired or (paired is None and pair_first) else 1
+        if paired and table.width - labelled < 2:
+            raise DataError(
+                f"{table.source} has no second text: {table.width} column{'s' if table.width > 1 else ''}",
+                expected="pairs of texts, in two columns",
+            )
         if len(texts) != wanted:
             raise DataError(
                 f"{table.source} has no header and {table.width} columns: cannot tell which one is the text",

@@ -10,6 +10,7 @@ import pytest
 
 import transferhub as hub
 from transferhub.dataset import InputExample
+from transferhub.dataset.files import read_examples
 from transferhub.errors import ConfigError, DataError
 
 load = hub.dataset.load
@@ -197,3 +198,24 @@ def test_a_wrong_row_deep_in_a_json_file_is_named_by_its_line(tmp_path):
     rows[200]["text"] = 5
     with pytest.raises(DataError, match=r"a\.json:802: the text is 5 \(int\)"):
         load(made(tmp_path / "a.json", json.dumps(rows, indent=1)))
+
+
+def test_columns_in_a_dictionary_are_told_to_be_a_frame():
+    with pytest.raises(DataError, match="there is no split 'text'") as caught:
+        hub.dataset.load({"text": ["a", "b"], "label": ["x", "y"]})
+    assert "a table of columns goes in as a DataFrame" in str(caught.value)
+
+
+def test_one_column_is_no_pair(tmp_path):
+    (tmp_path / "p.txt").write_text("so it is\nand so on\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has no second text: 1 column") as caught:
+        read_examples(tmp_path / "p.txt", labelled=False, paired=True)
+    assert "two columns" in str(caught.value)
+
+
+def test_an_unknown_label_is_told_the_nearest(tmp_path):
+    for name, rows in (("train", "a,good\nb,bad\n"), ("dev", "a,godo\n")):
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    with pytest.raises(DataError, match="label 'godo' is not known") as caught:
+        hub.dataset.load(tmp_path / "train.csv", tmp_path / "dev.csv")
+    assert "did you mean 'good'?" in str(caught.value)

@@ -56,6 +56,14 @@ def test_columns_of_flags_are_labels_in_the_order_given(tmp_path):
     assert targets.label_sets(by_number, "train").tolist() == [[1, 0], [0, 1]]
 
 
+def test_columns_of_flags_that_nobody_names_are_asked_for_by_the_flag_that_takes_them(tmp_path):
+    path = write(tmp_path / "r.csv", "id,comment_text,toxic,threat\n1,so,1,0\n2,no,0,1\n")
+    with pytest.raises(DataError, match="cannot tell which column is the label") as caught:
+        load(path, kind="labels")
+    assert "--label-column one,two,three" in str(caught.value)
+    assert load(path, kind="labels", label=["toxic", "threat"]).train_examples[0].text_a == "so"
+
+
 def test_a_flag_that_is_none_is_named_by_line_column_and_value(tmp_path):
     path = write(tmp_path / "r.csv", "text,toxic,obscene\na,1,0\nb,0,2\n")
     with pytest.raises(DataError, match=r"r\.csv:3: the label column 'obscene' holds '2'(?s:.)*0 or 1"):

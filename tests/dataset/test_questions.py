@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import transferhub as hub
 from transferhub.dataset import ReadingExample, load
 from transferhub.dataset.examples import fingerprint, where
+from transferhub.dataset.files import read_questions
 from transferhub.dataset.reading import checked, nearest, read_answers
 from transferhub.errors import DataError
 
@@ -212,3 +213,18 @@ def test_a_document_without_a_list_is_told_what_it_has(tmp_path, text, said):
     (tmp_path / "q.json").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=said):
         read_answers(tmp_path / "q.json")
+
+
+def test_questions_to_predict_are_all_kept_those_without_a_passage_too(tmp_path, lines):
+    path = squad(tmp_path / "q.json", question("a"), question("b"), context="")
+    assert [(row.guid, row.text_b) for row in read_answers(path, labelled=False)] == [("a", ""), ("b", "")]
+    assert any("2 questions have no text or no passage; they are kept" in line for line in lines)
+    table = tmp_path / "q.csv"
+    table.write_text(f"question,context\nwho,\nwho,{CONTEXT}\n", encoding="utf-8")
+    assert [row.text_b for row in read_questions(table, labelled=False)] == ["", CONTEXT]
+
+
+def test_a_table_without_a_header_is_told_so(tmp_path):
+    (tmp_path / "q.txt").write_text("so it is\nand so on\n", encoding="utf-8")
+    with pytest.raises(DataError, match="no column 'question'; there is no header line"):
+        read_questions(tmp_path / "q.txt", labelled=False)

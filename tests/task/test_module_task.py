@@ -165,3 +165,26 @@ def test_other_first_weights_are_another_run(rows, tmp_path):
     hub.ModuleTask(Net(), rows, config=config(tmp_path / "run", num_epoch=1)).finetune_and_eval()
     with pytest.raises(RunError, match="weights"):
         hub.ModuleTask(Net(), rows, config=config(tmp_path / "run", num_epoch=1)).finetune_and_eval()
+
+
+@pytest.mark.parametrize(("outputs", "said"), [(1, r"'output' of Net is \[-1, 1\]"), (2, r"\[-1, 2\]")])
+def test_an_output_that_is_no_logit_for_each_class_is_refused_before_a_run_has_a_folder(tmp_path, rows, outputs, said):
+    x, y = rows
+    names = ["a", "b", "c"] if outputs > 1 else None
+    config = hub.RunConfig(checkpoint_dir=tmp_path / "run", num_epoch=1)
+    task = hub.ModuleTask(Net(outputs=outputs), (x, y), loss="cross_entropy", config=config, label_list=names)
+    with pytest.raises(ConfigError, match=said):
+        task.finetune_and_eval()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_label_beyond_the_outputs_is_named_with_its_row(tmp_path, rows, lazy):
+    x, y = rows
+    y = np.where(np.arange(len(y)) == 5, 7, y)
+    data = Computed(x, y) if lazy else (x, y)
+    config = hub.RunConfig(checkpoint_dir=tmp_path / "run", num_epoch=1, batch_size=len(y))
+    with pytest.raises(DataError, match=r"label 7 of row \d+, but 'output' of Net is \[-1, 3\]"):
+        hub.ModuleTask(
+            Net(), {"train": data, "dev": (x, rows[1])}, loss="cross_entropy", config=config
+        ).finetune_and_eval()

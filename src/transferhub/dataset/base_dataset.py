@@ -10,7 +10,7 @@ import numpy.typing as npt
 from transferhub.dataset import targets
 from transferhub.dataset.examples import Examples, InputExample, where
 from transferhub.dataset.kinds import known_kind
-from transferhub.errors import ConfigError, DataError
+from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.log import logger
 
 WORDS = {
@@ -154,7 +154,8 @@ class BaseDataset:
                 + ("no label" if label is None else f"label {str(label)!r:.80} is not known"),
                 expected=f"one of {', '.join(map(repr, self.label_list[:20]))}"
                 + (" …" if self.num_labels > 20 else ""),
-                fix="correct the row; every label must occur in the training rows, or in label_list=[…]",
+                fix=("" if label is None else did_you_mean(str(label), self.label_list))
+                + "correct the row; every label must occur in the training rows, or in label_list=[…]",
             )
         return ids
 

@@ -136,7 +136,7 @@ def read_questions(
         DataError: As `reading.read_answers` and `reading.table_answers`.
     """
     if isinstance(given, str | Path) and raw.suffix_of(Path(given)) == ".json":
-        return read_answers(Path(given), encoding=encoding)
+        return read_answers(Path(given), encoding=encoding, labelled=labelled)
     table = _table(given, split, (), encoding=encoding)
     return table_answers(table, labelled=labelled)
 
@@ -209,7 +209,9 @@ def _all_splits(given: Any) -> dict[str, Any]:
             raise DataError(
                 f"there is no split {name!r}" if split is None else f"two splits for {split}",
                 expected="'train', 'dev' (or 'validation') and 'test', each once",
-                fix=did_you_mean(str(name), SPLITS) or "a table of columns goes in as a DataFrame",
+                fix="a table of columns goes in as a DataFrame"
+                if str(name).lower() in usual_names("classes") | usual_names("tags") | {"question", "context"}
+                else did_you_mean(str(name), SPLITS) or "a table of columns goes in as a DataFrame",
             )
         elif rows is not None:
             splits[split] = rows

@@ -92,6 +92,7 @@ class Counts:
     unanswered: list[str] = dataclasses.field(default_factory=list)
     contradicting: list[str] = dataclasses.field(default_factory=list)
     discarded: list[str] = dataclasses.field(default_factory=list)
+    empty: list[str] = dataclasses.field(default_factory=list)
     unnamed: int = 0
 
     def say(self, source: str, questions: int) -> None:
@@ -103,6 +104,7 @@ class Counts:
             (self.untrainable, "questions have no answer in their passage; training leaves them out"),
             (self.unanswered, "questions have no answer and are not marked as impossible; training leaves them out"),
             (self.contradicting, "questions are marked as impossible and have answers: taken as impossible"),
+            (self.empty, "questions have no text or no passage; they are kept"),
             (self.discarded, "questions without a text or a passage: [Discard Incorrect Data]"),
         ):
             if rows:
@@ -113,11 +115,11 @@ class Counts:
             logger.warning("%s: %d questions have no id and are numbered", source, self.unnamed)
 
 
-def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExample]:
+def read_answers(path: Path, *, encoding: str | None = None, labelled: bool = True) -> list[ReadingExample]:
     """Read a file in SQuAD's form (1.1, 2.0, CMRC2018's two, DRCD), or a JSON array of flat rows.
 
     Answers that are not at their offset are searched for: repaired where the text occurs, the occurrence nearest to the
-    offset; else kept with start -1. Both are counted and said.
+    offset; else kept with start -1. Both are counted and said. `labelled` as for `checked`.
 
     Raises:
         DataError: No such file, no JSON, another form, no questions, or one id for two questions.
@@ -129,7 +131,7 @@ def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExam
         document = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg.startswith("Extra data"):  # an object a line
-            return table_answers(json_table(path, encoding=encoding))
+            return table_answers(json_table(path, encoding=encoding), labelled=labelled)
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}", expected=FORM) from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}", expected=FORM) from None
@@ -139,7 +141,7 @@ def read_answers(path: Path, *, encoding: str | None = None) -> list[ReadingExam
             raise _other_form(path, f'"data" is {articles!r:.60}, no list')
         keys = ", ".join(map(repr, document)) if isinstance(document, dict) else repr(document)
         raise _other_form(path, f'there is no list "data", but {keys or "nothing":.80}')
-    return checked(_flattened(articles, path), str(path))
+    return checked(_flattened(articles, path), str(path), labelled=labelled)
 
 
 def table_answers(table: Table, *, labelled: bool = True) -> list[ReadingExample]:
@@ -161,13 +163,14 @@ def table_answers(table: Table, *, labelled: bool = True) -> list[ReadingExample
     needed = ("question", "context", *(["answers"] if labelled else []))
     missing = [role for role in needed if role not in found]
     if missing:
+        there = f"the columns are {', '.join(map(repr, table.names))}" if table.names else "there is no header line"
         raise DataError(
-            f"{table.source}: no column {missing[0]!r}; the columns are {', '.join(map(repr, table.names or []))}",
+            f"{table.source}: no column {missing[0]!r}; {there}",
             expected="question, context, answers ({'text': […], 'answer_start': […]}), id",
             fix=did_you_mean(missing[0], lower) or None,
         )
     rows = (dict(zip(found, cells, strict=True)) for _, cells in table.read(list(found.values())))
-    return checked(rows, table.source)
+    return checked(rows, table.source, labelled=labelled)
 
 
 def _flattened(articles: list[Any], path: Path) -> Iterator[dict[str, Any]]:
@@ -205,8 +208,10 @@ def _row(question: dict[str, Any], paragraph: dict[str, Any], path: Path, number
     return {**row, "context": context[0]}
 
 
-def checked(rows: Iterable[Mapping[str, Any]], source: str) -> list[ReadingExample]:
+def checked(rows: Iterable[Mapping[str, Any]], source: str, *, labelled: bool = True) -> list[ReadingExample]:
     """Make examples of rows with ``question context answers id title is_impossible``; what is wrong is counted, said.
+
+    Questions without a text or a passage are left out; not `labelled`, to be predicted, all are kept.
 
     Raises:
         DataError: No questions, one id for two questions, an answer that is no text.
@@ -220,8 +225,10 @@ def checked(rows: Iterable[Mapping[str, Any]], source: str) -> list[ReadingExamp
         place = f"{source}: question {guid}"
         question, context = row["question"], row["context"]
         if not all(isinstance(text, str) and text.strip() for text in (question, context)):
-            counts.discarded.append(guid)
-            continue
+            (counts.discarded if labelled else counts.empty).append(guid)
+            if labelled:
+                continue
+            question, context = ("" if is_missing(text) else str(text) for text in (question, context))
         if guid in seen:
             raise DataError(
                 f"{place}: the id is there twice: {seen[guid][:40]!r} and {question[:40]!r}",

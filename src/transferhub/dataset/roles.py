@@ -10,6 +10,7 @@ TEXT_NAMES = (
     "sentence1",
     "review",
     "comment",
+    "comment_text",
     "content",
     "body",
     "title",
@@ -69,7 +70,8 @@ def choose(table: Table, given: Given, *, labelled: bool, paired: bool | None, k
         looked_for = PAIR_NAMES if paired or (paired is None and "text" not in found) else ()
         _look_for(table, found, "text", KIND_TEXTS.get(kind, TEXT_NAMES), needed=True)
         _look_for(table, found, "text_pair", looked_for, needed=bool(paired))
-        _look_for(table, found, "label", (*KIND_LABELS[kind], *LABEL_NAMES) if labelled else (), needed=labelled)
+        usual = (*KIND_LABELS[kind], *LABEL_NAMES) if labelled else ()
+        _look_for(table, found, "label", usual, needed=labelled, kind=kind)
     _refuse_doubles(table, found)
     return {role: found[role] for role in WORDS if role in found}
 
@@ -98,7 +100,9 @@ def column_of(table: Table, role: str, name: str | int) -> int:
     )
 
 
-def _look_for(table: Table, found: dict[str, int], role: str, usual: tuple[str, ...], *, needed: bool) -> None:
+def _look_for(
+    table: Table, found: dict[str, int], role: str, usual: tuple[str, ...], *, needed: bool, kind: str = "classes"
+) -> None:
     if role in found:
         return
     lower = [name.lower() for name in table.names or []]
@@ -108,11 +112,13 @@ def _look_for(table: Table, found: dict[str, int], role: str, usual: tuple[str, 
     elif needed:
         names = ", ".join(map(repr, table.names or []))
         first_line = "header" in table.said
+        many = "; a column of 0 and 1 for each label: label=[…] (--label-column one,two,three)"
         raise DataError(
             f"{_top(table)}: cannot tell which column is the {WORDS[role]}: "
             + (f"the header has {names}" if first_line else f"the columns are {names}"),
             expected="a first line that names the columns" if first_line else f"one called {', '.join(usual[:4])} …",
             fix=f"name the column with {role}=… ({FLAGS[role]})"
+            + (many if role == "label" and kind == "labels" else "")
             + ("; if the first row is a row already: header=False" if first_line else ""),
         )
 
@@ -147,6 +153,11 @@ def _by_place(table: Table, found: dict[str, int], *, labelled: bool, paired: bo
             table.width - labelled == 2 == len(texts) and found.get("label", table.width - 1) == table.width - 1
         )
         wanted = 2 if paired or (paired is None and pair_first) else 1
+        if paired and table.width - labelled < 2:
+            raise DataError(
+                f"{table.source} has no second text: {table.width} column{'s' if table.width > 1 else ''}",
+                expected="pairs of texts, in two columns",
+            )
         if len(texts) != wanted:
             raise DataError(
                 f"{table.source} has no header and {table.width} columns: cannot tell which one is the text",

@@ -123,6 +123,45 @@ class ModuleTask(BaseTask):
         batch = self.reader.columns("train", self.dataset).batch([0], self.reader.pad)
         return batch["labels"].dtype.kind in "iu" and batch["labels"].ndim == 1
 
+    def check_objective(self) -> None:
+        """Refuse an output that is no logit for each class, and labels that are no class.
+
+        Raises:
+            ConfigError: Such an output, with its name and shape.
+            DataError: Such a label, where rows are tensors; others are looked at when they are learnt.
+        """
+        super().check_objective()
+        if not self._classes:
+            return
+        output, classes = self.outputs[0], int(self.outputs[0].shape[-1])
+        if len(output.shape) == 2 and classes > 0 and (classes < 2 or classes != len(self.label_list)):
+            wanted = max(2, len(self.label_list)) if classes > 1 else "num_classes"
+            raise ConfigError(
+                f"{output.name!r} of {type(self.net).__name__} is {list(output.shape)}: no logits for cross-entropy",
+                expected=f"[-1, {wanted}]: a logit for each class, of two or more",
+                fix=f"as many outputs as classes; one number a row is learnt by loss= one of {', '.join(LOSSES)}",
+            )
+        for split in SPLITS:
+            rows = self.dataset.get_examples(split) if self.dataset is not None else ()
+            if isinstance(rows, TensorDataset) and len(rows):
+                self._refuse_labels(rows.tensors[-1], f"{split} rows")
+
+    def _refuse_labels(self, target: Tensor, where: str) -> None:
+        classes, left_out = int(self.outputs[0].shape[-1]), getattr(self._loss, "ignore_index", None)
+        if target.dim() != 1 or target.is_floating_point() or len(self.outputs[0].shape) != 2 or classes < 0:
+            return
+        wrong = (target < 0) | (target >= classes)
+        if left_out is not None:
+            wrong &= target != left_out
+        if bool(wrong.any()):
+            place = int(wrong.nonzero()[0])
+            raise DataError(
+                f"{where}: label {int(target[place])} of row {place}, but {self.outputs[0].name!r} of "
+                f"{type(self.net).__name__} is {list(self.outputs[0].shape)}",
+                expected=f"labels from 0 to {classes - 1}",
+                fix="as many outputs as classes, counted from 0",
+            )
+
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The loss of each row; where the user's loss gives one number for a batch, that for each of its rows."""
         output, target = outputs[self.outputs[0].name].float(), batch["labels"]
@@ -130,6 +169,8 @@ class ModuleTask(BaseTask):
             target = target.float()
         if target.dim() == 1 and output.shape == (len(target), 1):
             output = output[:, 0]
+        if self._classes:
+            self._refuse_labels(target, "a batch")
         losses = self._loss(output, target)
         return losses.expand(len(output)) if losses.dim() == 0 else losses.reshape(len(output), -1).mean(dim=1)
 

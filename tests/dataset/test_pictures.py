@@ -393,6 +393,9 @@ def test_a_large_folder_costs_its_index_only(tmp_path):
     dataset = hub.dataset.load_images(tmp_path)
     assert time.perf_counter() - started < 2  # 0.03 measured
     assert len(dataset.train_examples) == 5000
+    paths = paths_of(dataset.train_examples)
+    assert not isinstance(paths, list), "paths are made when they are looked at"
+    assert list(paths[498:501]) == [paths[498], paths[499], str(tmp_path / "1" / "0.jpg")]
     assert dataset.label_list == [str(label) for label in range(10)]
 
 

@@ -23,7 +23,8 @@ def folder(in_tmp):
             for number in range(count):
                 pixels = draw.normal(colour, 30, (40, 48, 3)).clip(0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(in_tmp / "set" / split / label / f"{number}.png")
-    timm.models.save_for_hf(timm.create_model("test_resnet", pretrained=False), in_tmp / "network", model_args={})
+    network = timm.create_model("test_resnet", pretrained=False)
+    timm.models.save_for_hf(network, in_tmp / "network", safe_serialization=True)
     return in_tmp / "set"
 
 

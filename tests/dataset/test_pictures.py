@@ -238,6 +238,21 @@ def test_rows_to_evaluate_are_those_that_were_not_trained_on(folders):
     assert len(labelled_rows(folders / "train", ["ants", "bees"])) == 12
 
 
+def test_a_split_that_is_named_goes_before_the_folders_own(folders, tmp_path):
+    other = picture(tmp_path / "other/bees/1.png", COLOURS["bees"], 5).parents[1]
+    dataset = hub.dataset.load_images(folders, test=other)
+    assert [len(dataset.get_examples(split)) for split in ("train", "dev", "test")] == [12, 4, 1]
+    assert dataset.label_list == ["ants", "bees"]
+    assert len(hub.dataset.load_images(folders, other).dev_examples) == 1
+
+
+def test_a_split_that_is_named_goes_before_the_lists_own(lists, tmp_path):
+    other = picture(tmp_path / "other/bees/1.png", COLOURS["bees"], 5).parents[1]
+    dataset = hub.dataset.load_images(lists, test=other)
+    assert [len(dataset.get_examples(split)) for split in ("train", "dev", "test")] == [12, 4, 1]
+    assert dataset.test_examples[0] == (str(other / "bees/1.png"), 1)
+
+
 def test_paths_to_predict_from_tables_and_lists(folders):
     expected = [str(folders / "train/bees/00.png"), str(folders / "train/ants/01.png")]
     names = ["train/bees/00.png", "train/ants/01.png"]
@@ -393,6 +408,9 @@ def test_a_large_folder_costs_its_index_only(tmp_path):
     dataset = hub.dataset.load_images(tmp_path)
     assert time.perf_counter() - started < 2  # 0.03 measured
     assert len(dataset.train_examples) == 5000
+    paths = paths_of(dataset.train_examples)
+    assert not isinstance(paths, list), "paths are made when they are looked at"
+    assert list(paths[498:501]) == [paths[498], paths[499], str(tmp_path / "1" / "0.jpg")]
     assert dataset.label_list == [str(label) for label in range(10)]
 
 

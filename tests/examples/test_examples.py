@@ -135,7 +135,7 @@ def test_pictures_are_classified_by_the_documents_scripts(example, home, in_tmp,
             lines.append(f"{split}-{number}.png {number % 2}")
         (folder / f"{split}_list.txt").write_text("\n".join(lines) + "\n")
     network = timm.create_model("test_resnet", pretrained=False)
-    timm.models.save_for_hf(network, in_tmp / "module", model_args={})
+    timm.models.save_for_hf(network, in_tmp / "module", safe_serialization=True)
     own = ["--module", str(in_tmp / "module"), "--checkpoint_dir", "./ckpt"]
     name, given = arguments_of(EXAMPLES / "image_classification/run_classifier.sh", [*own, "--batch_size=8"], in_tmp)
     assert name == "img_classifier"

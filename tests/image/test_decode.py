@@ -167,8 +167,17 @@ def test_a_truncated_picture_is_named(tmp_path, kind):
 def test_a_missing_picture_and_a_folder(tmp_path):
     with pytest.raises(DataError, match=r"there is no picture .*gone\.jpg"):
         decode(tmp_path / "gone.jpg")
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match="is a folder"):
         decode(tmp_path)
+
+
+def test_a_picture_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(DataError, match=r"locked\.jpg cannot be read: permission denied"):
+        decode(tmp_path / "locked.jpg")
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path):

@@ -168,6 +168,7 @@ def test_source_labels_are_named(folder, tmp_path):
     found = module.classification(paths=paths, batch_size=2, top_k=3)
     assert [len(each) for each in found] == [3, 3, 3]
     assert all(list(each.values()) == sorted(each.values(), reverse=True) for each in found)
+    assert module.classification(str(paths[0]), top_k=3) == module.classification(paths[:1], top_k=3)
     everything = module.classification(paths=paths[:1], top_k=99)[0]
     assert set(everything) == {str(number) for number in range(7)}
     assert sum(everything.values()) == pytest.approx(1)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import transferhub as hub
 from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.task import finetuning
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
@@ -189,6 +190,17 @@ def test_hidden_layers_are_saved_as_a_network_of_one_s_own(pictures, network, tm
     assert np.allclose(found.probabilities, task.predict(files).probabilities, atol=1e-6)
 
 
+def test_the_precision_is_chosen_for_the_size_of_the_pictures(pictures, network, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(finetuning, "choose", lambda network, loss, shape: asked.append(shape) or "fp32")
+    for size in (32, 48):
+        reader = hub.reader.ImageClassificationReader(size, size, hub.dataset.load_images(pictures))
+        _, outputs, _ = hub.Module(directory=network).context()
+        run = config(tmp_path / str(size), precision="auto", num_epoch=1)
+        hub.ImageClassifierTask(outputs["feature_map"], data_reader=reader, config=run).finetune_and_eval()
+    assert [shape["sizes"]["image"] for shape in asked] == [[3, 32, 32], [3, 48, 48]]
+
+
 def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
     with pytest.raises(ConfigError, match="is no image network"):
         hub.ImageClassifierTask(module=hub.Module(directory=tiny), dataset=pictures)
@@ -205,3 +217,25 @@ def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(DataError, match=r"text\.jpg"):
         task.predict([tmp_path / "text.jpg"])
+
+
+def test_more_labels_than_five_have_a_top_five(network, tmp_path):
+    draw_of = np.random.default_rng(0)
+    for label in range(7):
+        (tmp_path / "set" / f"label-{label}").mkdir(parents=True)
+        for number in range(4):
+            pixels = draw_of.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / f"label-{label}" / f"{number}.png")
+    folder = tmp_path / "set"
+    run = config(tmp_path / "run", num_epoch=1)
+    task = hub.ImageClassifierTask(
+        module=hub.Module(directory=network),
+        dataset={"train": folder, "dev": folder},
+        metrics_choices=["top_5", "acc"],
+        config=run,
+    )
+    result = task.finetune_and_eval()
+    ranks = (-np.asarray(hub.load(result.best_model).predict(folder).probabilities)).argsort(axis=1)[:, :5]
+    labels = np.repeat(np.arange(7), 4)
+    assert result.dev["top_5"] == pytest.approx((ranks == labels[:, None]).any(axis=1).mean())
+    assert "top_5 on dev" in (tmp_path / "run" / "report.html").read_text()

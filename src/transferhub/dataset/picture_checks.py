@@ -61,7 +61,7 @@ def check(dataset: "PictureDataset") -> None:
                 len(empty),
                 len(found),
                 split,
-                _some([found[row] for row in empty]),
+                _some([found[row] for row in empty.tolist()]),
             )
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         if same := _same(paths[one], sizes[one], paths[other], sizes[other]):

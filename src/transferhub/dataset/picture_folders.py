@@ -41,7 +41,8 @@ def load_images(
     Each split is a folder of label folders (``ants/*.jpg``, ``bees/*.jpg``; folders inside those belong to the label);
     a ``.csv``, ``.tsv`` or ``.parquet`` file or a pandas DataFrame with a column of paths and one of labels; or a list
     of ``(path, label)``. All splits at once: a folder with ``train/``, ``val/`` (or ``dev/``, ``valid/``) and
-    ``test/``; a folder with PaddleHub's list files; or ``{"train": …, "dev": …, "test": …}``.
+    ``test/``; a folder with PaddleHub's list files; or ``{"train": …, "dev": …, "test": …}``; `dev` and
+    `test` go before those.
 
     A folder is listed, not opened: a million pictures take seconds, and their paths' bytes of memory.
 
@@ -66,11 +67,14 @@ def load_images(
         raise ConfigError(f"broken={broken!r}", expected="'refuse' or 'skip'")
     if test_part is not None and not 0 < test_part < 1:
         raise ConfigError(f"test_part={test_part!r}", expected="a part of the training rows, above 0 and below 1")
-    splits = {name: given for name, given in (("train", train), ("dev", dev), ("test", test)) if given is not None}
-    if list(splits) == ["train"]:
-        if lists := _lists_in(train, label_list):
-            return _finished(lists, test_part, seed, broken)
-        splits = _all_splits(train)
+    apart = {name: given for name, given in (("dev", dev), ("test", test)) if given is not None}
+    if lists := _lists_in(train, label_list):
+        for split, given in apart.items():
+            setattr(lists, f"{split}_examples", labelled_rows(given, lists.label_list, path, label))
+        if apart:
+            picture_checks.check(lists)
+        return _finished(lists, test_part, seed, broken)
+    splits = {**({} if train is None else _all_splits(train)), **apart}
     if not splits:
         raise DataError("no pictures to load", expected=SAID)
     first = train if isinstance(train, str | Path) else next(iter(splits.values()))

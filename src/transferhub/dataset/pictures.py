@@ -102,14 +102,31 @@ class Pictures(Sequence[Row]):
         return Pictures(self.folder, self._names, self._ends, turned, self.source, self.lines)
 
 
-def paths_of(examples: Sequence[Any]) -> list[str]:
+class Paths(Sequence[str]):
+    """The paths of `Pictures`, made when they are looked at: a million of them take no room of their own."""
+
+    def __init__(self, rows: Pictures) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Paths": ...
+    def __getitem__(self, index: int | slice) -> "str | Paths":
+        return Paths(self._rows[index]) if isinstance(index, slice) else self._rows[index][0]
+
+
+def paths_of(examples: Sequence[Any]) -> Sequence[str]:
     """The paths of rows: of `Pictures`, of ``(path, label)`` pairs, or plain paths.
 
     Raises:
         DataError: A row that is none of these.
     """
     if isinstance(examples, Pictures):
-        return [examples.path(row) for row in range(len(examples))]
+        return Paths(examples)
     return [path_of(row, place) for place, row in enumerate(examples)]
 
 
@@ -125,13 +142,12 @@ def path_of(row: Any, place: int) -> str:
     return os.fsdecode(given)
 
 
-def stamps(paths: Iterable[str]) -> list[tuple[int, int]]:
+def stamps(paths: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Size and time of change (ns) of each file: what tells whether it is still the same one.
 
     Raises:
         DataError: A file is not there.
     """
-    found = []
     for path in paths:
         try:
             said = os.stat(path)
@@ -140,8 +156,7 @@ def stamps(paths: Iterable[str]) -> list[tuple[int, int]]:
                 f"there is no picture {path}: {getattr(error, 'strerror', None) or error}",
                 fix="check the path, and the folder that it is in",
             ) from None
-        found.append((said.st_size, said.st_mtime_ns))
-    return found
+        yield said.st_size, said.st_mtime_ns
 
 
 def fingerprint(examples: Sequence[Any]) -> str:

@@ -100,6 +100,9 @@ def _said(name: str) -> Iterator[None]:
         raise DataError(f"{name}: {error.what}", expected=error.expected, fix=error.fix) from None
     except FileNotFoundError:
         raise DataError(f"there is no picture {name}", fix="check the path, and the folder that it is in") from None
+    except (IsADirectoryError, PermissionError) as error:
+        what = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be read: permission denied"
+        raise DataError(f"{name} {what}", expected="a picture that this user may read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
             f"{name} is too large to be opened (a decompression bomb?): {str(error).split(',')[0]}",

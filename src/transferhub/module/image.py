@@ -202,7 +202,7 @@ class ImageModule(Module):
 
     def classification(
         self,
-        paths: Sequence[str | Path] | None = None,
+        paths: Sequence[str | Path] | str | Path | None = None,
         images: Sequence[Any] | None = None,
         use_gpu: bool = False,
         batch_size: int = 1,
@@ -211,7 +211,7 @@ class ImageModule(Module):
         """Name what is in pictures, with the classes that the network was pretrained to tell apart.
 
         Args:
-            paths: Of pictures.
+            paths: Of pictures, or of one.
             images: Pictures of Pillow's; or arrays uint8 ``[h, w, 3]`` in the order blue, green, red, as PaddleHub
                 (and OpenCV) have them. They come after those of `paths`.
             use_gpu: Compute on a GPU, if there is one.
@@ -226,6 +226,8 @@ class ImageModule(Module):
             DataError: A picture that cannot be decoded; an array that is none.
             ModuleError: The network was pretrained without classes.
         """
+        if isinstance(paths, str | Path):
+            paths = [paths]
         given = [*(paths or ()), *(_of_array(image, place) for place, image in enumerate(images or ()))]
         if not given or batch_size < 1 or top_k < 1:
             raise ConfigError(

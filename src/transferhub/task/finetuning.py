@@ -155,11 +155,13 @@ def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
         torch.manual_seed(derive(config.seed, "precision"))
         return task.losses(trial(batch), batch).mean()
 
-    shape = {
+    shape: dict[str, object] = {
         "module": task.module_name,
         "parameters": sum(p.numel() for p in network.parameters()),
         "rows": len(middle),
     }
+    if not splits.train.ragged:  # rows of one size: pictures, say, of which another size is another answer
+        shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(batch.items())}
     return choose(network, loss, shape)
 
 

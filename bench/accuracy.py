@@ -164,7 +164,9 @@ def peer(options, dataset, kind, metric):
         given = {"input_ids": batch["input_ids"], "attention_mask": batch["input_mask"]}
         with torch.inference_mode():
             made = model(**given, token_type_ids=batch["segment_ids"])
-        outputs = dict(zip(outputs_of, [value for name, value in made.items() if name.endswith("logits")], strict=False))
+        outputs = dict(
+            zip(outputs_of, [value for name, value in made.items() if name.endswith("logits")], strict=False)
+        )
         meter.update(outputs, batch, rows)
     speed = len(columns["train"]) * options.epochs / seconds[0]
     return {"score": meter.scores()[metric], "speed": round(speed, 1)}

@@ -59,7 +59,7 @@ def test_the_extension_guide_runs(capsys):
         exec(block, {})
     printed = capsys.readouterr().out
     assert "HeadOnly" in printed
-    assert "linear decay" in printed
+    assert "DefaultStrategy" in printed
     assert "frozen" in printed
 
 

@@ -118,13 +118,19 @@ def test_what_the_first_trial_is_refused_for_ends_the_search_and_can_be_mended(s
 
 
 @pytest.mark.parametrize("pruner", ["asha", "median"])
-def test_bad_trials_are_stopped_early(search, pruner, in_tmp):
-    space = {"learning_rate": [1e-7, 1e-6, 5e-3]}
-    result = search(space=space, pruner=pruner, trials=7, sampler="random", seed=3)
-    pruned = [row for row in table(result) if row["state"] == "pruned"]
+def test_trials_that_score_low_on_dev_are_stopped_early(search, make, pruner):
+    def scored_by_rate(values):
+        task = make(values)
+        task.rank = lambda scores, loss: values["learning_rate"]
+        return task
+
+    space = {"learning_rate": (1e-4, 5e-3)}
+    result = search(factory=scored_by_rate, space=space, pruner=pruner, trials=12, sampler="random")
+    rows = table(result)
+    pruned = [float(row["learning_rate"]) for row in rows if row["state"] == "pruned"]
     assert len(pruned) == result.pruned > 0
-    assert all(float(row["learning_rate"]) < 5e-3 and int(row["evaluations"]) < 4 for row in pruned)
-    assert result.best["learning_rate"] == 5e-3
+    assert all(int(row["evaluations"]) < 4 for row in rows if row["state"] == "pruned")
+    assert result.best["learning_rate"] == result.score == 5e-3 > max(pruned)
 
 
 @pytest.mark.parametrize("sampler", ["cmaes", "random"])

@@ -46,7 +46,7 @@ def test_the_readmes_first_blocks_run_as_they_stand(in_tmp, monkeypatch):
 
 
 def test_the_readmes_commands_exist():
-    known = {command.name for command in app.registered_commands}
+    known = {command.name for command in (*app.registered_commands, *app.registered_groups)}
     for page in ("README.md", "README.zh.md"):
         used = set(re.findall(r"\bhub ([a-z-]+)\b", "\n".join(blocks(page, "bash"))))
         assert used <= known

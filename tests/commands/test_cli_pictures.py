@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import timm
+import torch
 from PIL import Image
 from test_cli import hub
 
@@ -23,13 +24,14 @@ def folder(in_tmp):
             for number in range(count):
                 pixels = draw.normal(colour, 30, (40, 48, 3)).clip(0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(in_tmp / "set" / split / label / f"{number}.png")
+    torch.manual_seed(0)
     network = timm.create_model("test_resnet", pretrained=False)
     timm.models.save_for_hf(network, in_tmp / "network", safe_serialization=True)
     return in_tmp / "set"
 
 
 def finetune(*more, train="set", task="image-classification"):
-    usual = ["--module", "network", "--train", train, "--num-epoch", "2", "--batch-size", "8", "--precision", "fp32"]
+    usual = ["--module", "network", "--train", train, "--num-epoch", "10", "--batch-size", "8", "--precision", "fp32"]
     return hub("finetune", "--task", task, *usual, "--checkpoint-dir", "run", "--learning-rate", "3e-3", *more)
 
 
@@ -105,6 +107,11 @@ def test_broken_pictures_are_named_and_left_out_where_that_is_asked(folder, caps
 def test_what_says_nothing_of_pictures_is_refused(folder, capsys, more, said):
     assert finetune(*more) == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_image_network_for_texts_is_refused_by_its_name(folder, capsys):
+    assert hub("finetune", "--module", "timm:resnet18", "--train", "set") == 2
+    assert "fix: --task image-classification" in capsys.readouterr().err
 
 
 def test_compare_puts_three_ways_beside_each_other(folder, capsys):

@@ -121,7 +121,8 @@ def test_frozen_features_are_computed_once_and_learned_from(example, tiny, in_tm
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_pictures_are_classified_by_the_documents_scripts(example, home, in_tmp, capsys):
+def test_pictures_are_classified_by_the_documents_scripts(example, home, in_tmp, capsys, monkeypatch):
+    monkeypatch.setenv("TRANSFERHUB_DATASETS", str(home / "dataset"))
     folder = home / "dataset" / "flower_photos"
     draw, colours = np.random.default_rng(0), {"daisy": (230, 230, 200), "rose": (200, 40, 60)}
     folder.mkdir(parents=True)

@@ -136,6 +136,12 @@ class TaskFlags:
             return self._pictures(path)
         if self.skip_broken:
             raise ConfigError(f"--skip-broken with --task {self.task}", expected="--task image-classification")
+        from transferhub.module.timm_files import is_image
+
+        if is_image(self.module):
+            raise ConfigError(
+                f"--task {self.task} with the image network {self.module}", fix="--task image-classification"
+            )
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
             "delimiter": self.delimiter,

@@ -15,6 +15,7 @@ from transferhub.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 KINDS = "JPEG, PNG, GIF, WebP, TIFF, BMP"
+LEAVE_OUT = "leave such files out: load_images(…, broken='skip'), --skip-broken"
 WHITE = (255, 255, 255)  # what shows through transparent places
 
 Pixels = npt.NDArray[np.uint8]
@@ -116,7 +117,7 @@ def _said(name: str) -> Iterator[None]:
         raise DataError(
             f"{name} is damaged: {str(error) or type(error).__name__}",
             expected="a whole picture",
-            fix="copy it again from where it is whole, or leave such pictures out: load_images(…, broken='skip')",
+            fix=f"copy it again from where it is whole, or {LEAVE_OUT}",
         ) from None
 
 
@@ -129,7 +130,9 @@ def _no_picture(name: str) -> DataError:
         with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
             head = file.read(16)
         what = f"{name} is no picture: it begins with {head!r}"
-    return DataError(what, expected=KINDS, fix="remove it, or leave such files out: load_images(…, broken='skip')")
+    return DataError(
+        what, expected=KINDS, fix="remove it, or leave such files out: load_images(…, broken='skip') or --skip-broken"
+    )
 
 
 def _reduce(opened: Image.Image, least: tuple[int, int]) -> None:

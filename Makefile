@@ -23,7 +23,7 @@ demo: $(READY) ## Fine-tune minilm on the demo reviews and fractal-mini on digit
 	$(BIN)/python examples/demo_digits.py
 
 test: $(READY) ## All tests, without network or GPU
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(READY) ## Format, lint, types, the order of the rooms
 	$(BIN)/ruff format --check .

@@ -76,3 +76,13 @@ def test_the_trial_runs_on_a_copy(network):
 
     precision.choose(network, loss, {"module": "z"})
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, network.parameters(), strict=True))
+
+
+def test_a_network_that_bf16_does_not_suit_is_trained_in_fp32(network, lines):
+    def loss(trial):
+        if next(trial.parameters()).dtype == torch.bfloat16:
+            raise RuntimeError("mat1 and mat2 must have the same dtype")
+        return trial(torch.randn(4, 6)).sum()
+
+    assert precision.choose(network, loss, {"module": "own"}) == "fp32"
+    assert any("does not run in bf16: mat1 and mat2" in line for line in lines)

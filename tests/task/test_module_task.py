@@ -167,6 +167,14 @@ def test_other_first_weights_are_another_run(rows, tmp_path):
         hub.ModuleTask(Net(), rows, config=config(tmp_path / "run", num_epoch=1)).finetune_and_eval()
 
 
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_tensors_are_learnt_from_in_any_precision(rows, tmp_path, precision):
+    task = hub.ModuleTask(Net(), rows, config=config(tmp_path / "run", num_epoch=2, precision=precision))
+    result = task.finetune_and_eval()
+    assert np.isfinite(result.dev["loss"])
+    assert task.best_state_dict()["layers.0.weight"].dtype == torch.float32
+
+
 @pytest.mark.parametrize(("outputs", "said"), [(1, r"'output' of Net is \[-1, 1\]"), (2, r"\[-1, 2\]")])
 def test_an_output_that_is_no_logit_for_each_class_is_refused_before_a_run_has_a_folder(tmp_path, rows, outputs, said):
     x, y = rows

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from transferhub.dataset.examples import Examples, InputExample, where
 from transferhub.dataset.kinds import SEPARATORS, SPLIT, number, plain, tokens_of
-from transferhub.errors import DataError, did_you_mean
+from transferhub.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from transferhub.dataset.base_dataset import BaseDataset
@@ -151,6 +151,31 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
     if isinstance(examples, Examples) and examples.coded:
         return sorted(examples.found_labels, key=as_number)
     return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
+
+
+def name_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> None:
+    """Give a data set's labels the order of `names`, where nobody ordered them yet; other names are new ones for them.
+
+    Raises:
+        ConfigError: Names of which some are labels of the data set and some are not, or another order than it has.
+    """
+    has, wanted = label_names(dataset, kind), [str(name) for name in names]
+    if has == wanted or not has or not set(has) & set(wanted):
+        return
+    missing = [name for name in has if name not in wanted]
+    if missing:
+        raise ConfigError(
+            f"label_list={wanted!r:.80}, but the data set has the label {missing[0]!r} too",
+            expected="all labels of the data set: " + ", ".join(map(repr, has[:20])),
+            fix=did_you_mean(missing[0], wanted) or None,
+        )
+    if dataset.given_labels is not None:
+        raise ConfigError(
+            f"label_list={wanted!r:.80}, but the data set's labels are {has!r:.80}, in this order",
+            expected="the same, or names of which none is a label of the data set",
+            fix="leave label_list out",
+        )
+    dataset.set_labels(wanted)
 
 
 def sorted_tags(names: Iterable[str], outside: str = "O") -> list[str]:

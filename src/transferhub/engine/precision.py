@@ -141,8 +141,11 @@ def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: st
             best = min(best, time.perf_counter() - started)
             trial.zero_grad(set_to_none=True)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise  # else this precision is not the faster one
+        if not is_out_of_memory(error):  # else this precision is not the faster one
+            if precision == "fp32":
+                raise
+            logger.info("Precision: this network does not run in bf16: %s", str(error).partition("\n")[0])
+            return float("inf")
     return best
 
 

@@ -29,8 +29,11 @@ class Applied(nn.Module):
         self.module = module
 
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
-        """Run the module on the tensors in order."""
-        return named(self.module(*(inputs[f"x{place}"] for place in range(len(inputs)))))
+        """Run the module on the tensors in order; where its weights are bf16, fp32 tensors come as bf16 too."""
+        given = [inputs[f"x{place}"] for place in range(len(inputs))]
+        if any(parameter.dtype == torch.bfloat16 for parameter in self.module.parameters()):
+            given = [each.bfloat16() if each.dtype == torch.float32 else each for each in given]
+        return named(self.module(*given))
 
 
 def named(made: Any) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from transferhub.dataset import BaseDataset
-from transferhub.dataset.targets import label_names
+from transferhub.dataset.targets import label_names, name_labels
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.events import Events
@@ -83,9 +83,11 @@ class BaseTask(Standing):
             raise ConfigError(f"data_reader={data_reader!r:.60}", expected="a reader: hub.reader.ClassifyReader(…)")
         self.reader, self.config = data_reader, config or RunConfig()
         self.dataset = dataset if dataset is not None else data_reader.dataset
+        rows = self.dataset
         if label_list is None:
-            rows = self.dataset
             label_list = [] if rows is None else label_names(rows, self.kind or rows.kind)
+        elif rows is not None:
+            name_labels(rows, label_list, self.kind or rows.kind)
         chosen = [metrics_choices] if isinstance(metrics_choices, str) else list(metrics_choices or [])
         self.label_list, self.metrics_choices = list(label_list), [] if chosen == ["default"] else chosen
         self.main_program = main_program

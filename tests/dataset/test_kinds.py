@@ -289,3 +289,25 @@ def test_pairs_with_an_empty_half_are_kept_counted_and_said(tmp_path, lines):
     assert [(row.text_a, row.text_b) for row in rows] == [("so", "yes"), ("so", " "), ("", "no")]
     assert any("the second text is empty in 1 of 3 pairs (the first in row or line 3)" in line for line in lines)
     assert any("1 of 3 texts are empty (the first in row or line 4)" in line for line in lines)
+
+
+@pytest.mark.parametrize("given", [None, ["a", "b"]])
+def test_labels_are_put_in_another_order_in_a_copy(tmp_path, given):
+    dataset = load(write(tmp_path / "r.tsv", "text\tlabel\nso\ta\nno\tb\n"), label_list=given)
+    ordered = targets.with_labels(dataset, ["b", "a", "c"], "classes")
+    assert (ordered.label_ids("train").tolist(), dataset.label_ids("train").tolist()) == ([1, 0], [0, 1])
+    assert targets.with_labels(dataset, ["x", "y"], "classes") is dataset, "new names for the same ids"
+    with pytest.raises(ConfigError, match="the data set has the label 'a' too"):
+        targets.with_labels(dataset, ["b", "c"], "classes")
+
+
+def test_flags_have_the_order_of_their_columns(tmp_path):
+    path = write(tmp_path / "r.tsv", "text\tjoy\tfear\nso\t1\t0\nno\t0\t1\n")
+    flagged = load(path, kind="labels", label=["joy", "fear"])
+    with pytest.raises(ConfigError, match="the rows hold numbers of"):
+        targets.with_labels(flagged, ["fear", "joy"], "labels")
+    named = load(write(tmp_path / "n.tsv", "text\tlabels\nso\tjoy\nno\tfear\n"), kind="labels")
+    assert targets.label_sets(targets.with_labels(named, ["joy", "fear"], "labels"), "train").tolist() == [
+        [1, 0],
+        [0, 1],
+    ]

@@ -431,7 +431,7 @@ def test_pairs_are_trained_as_two_segments(tiny, tmp_path, in_tmp):
 def test_label_list_orders_the_labels_of_rows_that_have_them_in_no_order(tiny, review_files, in_tmp):
     order = ["positive", "negative"]
     config = hub.RunConfig(
-        num_epoch=3,
+        num_epoch=6,
         batch_size=8,
         precision="fp32",
         checkpoint_dir="run",
@@ -440,7 +440,8 @@ def test_label_list_orders_the_labels_of_rows_that_have_them_in_no_order(tiny, r
     dataset = hub.dataset.load(review_files["train"], review_files["dev"])
     task = hub.TextClassifierTask(module=hub.Module(directory=tiny), dataset=dataset, label_list=order, config=config)
     assert task.finetune_and_eval().dev["acc"] > 0.9
-    assert task.label_list == dataset.label_list == order
+    assert task.label_list == order
+    assert dataset.label_list == ["negative", "positive"], "it is the caller's"
     assert task.predict(["great lovely room", "awful terrible room"]).labels == order
     assert task.evaluate(review_files["dev"])["acc"] > 0.9
 
@@ -451,8 +452,5 @@ def test_label_list_that_does_not_fit_the_data_set_is_refused(tiny, review_files
     with pytest.raises(ConfigError, match="the data set has the label 'negative' too") as caught:
         hub.TextClassifierTask(module=module, dataset=rows, label_list=["negativ", "positive"])
     assert "did you mean 'negativ'" in str(caught.value)
-    ordered = hub.dataset.load(review_files["train"], label_list=["negative", "positive"])
-    with pytest.raises(ConfigError, match="in this order"):
-        hub.TextClassifierTask(module=module, dataset=ordered, label_list=["positive", "negative"])
-    renamed = hub.TextClassifierTask(module=module, dataset=ordered, label_list=["no", "yes"])
+    renamed = hub.TextClassifierTask(module=module, dataset=rows, label_list=["no", "yes"])
     assert renamed.label_list == ["no", "yes"]

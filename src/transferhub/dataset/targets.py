@@ -1,6 +1,8 @@
 """What readers ask of a split: its label sets, values or tags as numbers; and what the labels are called."""
 
+import copy
 import functools
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -153,15 +155,16 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
     return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
 
 
-def name_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> None:
-    """Give a data set's labels the order of `names`, where nobody ordered them yet; other names are new ones for them.
+def with_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> "BaseDataset":
+    """A data set whose labels have the order of `names`: itself, or a copy; other names are new ones for its labels.
 
     Raises:
-        ConfigError: Names of which some are labels of the data set and some are not, or another order than it has.
+        ConfigError: Names of which some are labels of the data set and some are not; or another order, where rows hold
+            numbers or flags instead of names.
     """
     has, wanted = label_names(dataset, kind), [str(name) for name in names]
     if has == wanted or not has or not set(has) & set(wanted):
-        return
+        return dataset
     missing = [name for name in has if name not in wanted]
     if missing:
         raise ConfigError(
@@ -169,13 +172,17 @@ def name_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> None
             expected="all labels of the data set: " + ", ".join(map(repr, has[:20])),
             fix=did_you_mean(missing[0], wanted) or None,
         )
-    if dataset.given_labels is not None:
+    rows = dataset.train_examples
+    by_name = all(hasattr(row, "label") for row in itertools.islice(rows, 1))
+    if not by_name or (kind == "labels" and label_form(dataset).kind != "names"):
         raise ConfigError(
-            f"label_list={wanted!r:.80}, but the data set's labels are {has!r:.80}, in this order",
-            expected="the same, or names of which none is a label of the data set",
+            f"label_list={wanted!r:.80}, but the rows hold numbers of {has!r:.80}, in this order",
+            expected="the same order, or names of which none is a label of the data set",
             fix="leave label_list out",
         )
-    dataset.set_labels(wanted)
+    ordered = copy.copy(dataset)
+    ordered.set_labels(wanted)
+    return ordered
 
 
 def sorted_tags(names: Iterable[str], outside: str = "O") -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from transferhub.dataset import BaseDataset
-from transferhub.dataset.targets import label_names, name_labels
+from transferhub.dataset.targets import label_names, with_labels
 from transferhub.engine.batches import steps_in_epoch
 from transferhub.engine.config import RunConfig
 from transferhub.engine.events import Events
@@ -87,7 +87,7 @@ class BaseTask(Standing):
         if label_list is None:
             label_list = [] if rows is None else label_names(rows, self.kind or rows.kind)
         elif rows is not None:
-            name_labels(rows, label_list, self.kind or rows.kind)
+            self.dataset = with_labels(rows, label_list, self.kind or rows.kind)
         chosen = [metrics_choices] if isinstance(metrics_choices, str) else list(metrics_choices or [])
         self.label_list, self.metrics_choices = list(label_list), [] if chosen == ["default"] else chosen
         self.main_program = main_program

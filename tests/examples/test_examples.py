@@ -86,7 +86,8 @@ def arguments_of(script, more, folder):
     return Path(started).stem, given
 
 
-def test_elmo_is_fine_tuned_and_predicts_by_its_scripts(example, home, in_tmp, capsys):
+def test_elmo_is_fine_tuned_and_predicts_by_its_scripts(example, home, in_tmp, capsys, monkeypatch):
+    monkeypatch.setenv("TRANSFERHUB_DATASETS", str(home / "dataset"))
     for split, count, seed in (("train", 32, 1), ("dev", 12, 2), ("test", 10, 3)):
         folder = home / "dataset" / "chnsenticorp"
         folder.mkdir(parents=True, exist_ok=True)

@@ -165,9 +165,7 @@ def main():
                 for name, (early, late) in ratios.items()
             ),
         ]
-    page = Path(__file__).with_suffix(".md")
-    _, title, beside = page.read_text(encoding="utf-8").partition("\n## Lower blocks")  # bench/lower_blocks.py's
-    page.write_text("\n".join(table) + "\n" + title + beside, encoding="utf-8")
+    Path(__file__).with_suffix(".md").write_text("\n".join(table) + "\n", encoding="utf-8")
     print("\n".join(table))
 
 

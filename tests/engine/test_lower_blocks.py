@@ -224,7 +224,7 @@ def test_a_network_that_computes_something_else_when_cut_is_not_cut_and_that_is_
     task_of, in_tmp, home, lines, monkeypatch
 ):
     turned = stacks._turned
-    monkeypatch.setattr(stacks, "_turned", lambda hidden, stack: turned(hidden, stack) * 1.001)
+    monkeypatch.setattr(stacks, "_turned", lambda hidden, stack: turned(hidden, stack).roll(1, dims=-1))
     assert run(task_of(checkpoint_dir="run")) == [""] * 24
     assert sum("does not compute the same" in line for line in lines) == 1
     assert entries(home) == []

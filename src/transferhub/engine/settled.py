@@ -199,7 +199,8 @@ def _with_random_rest(network: Network, cut: Sequence[Settled]) -> Network:
         for place, part in enumerate(parts):
             for name, parameter in part.named_parameters() if place not in whole else ():
                 if name not in reads.get(place, ()):
-                    parameter.copy_(torch.randn(parameter.shape) * 0.1)
+                    noise = torch.randn(parameter.shape).to(parameter.device) * 0.1
+                    parameter.copy_(parameter + noise if place in reads else noise)  # upper blocks still work as such
     return trial
 
 

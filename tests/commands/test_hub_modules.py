@@ -64,7 +64,12 @@ def test_a_folder_or_an_archive_is_installed_under_its_own_name(said, tiny, tmp_
     assert said("install", tiny)[1] == f"module → {paths.modules() / 'module'}\n"
     assert said("show", tiny)[0] == 0
     assert "whole" not in said("show", "minilm", "--verify")[1], "there is nothing to compare a package's files with"
-    assert {row["name"] for row in json.loads(said("list", "--json")[1])} == {"minilm", "module", "theirs"}
+    assert {row["name"] for row in json.loads(said("list", "--json")[1])} == {
+        "fractal-mini",
+        "minilm",
+        "module",
+        "theirs",
+    }
 
 
 def test_a_flipped_byte_is_mended_by_installing_again(said, tiny):

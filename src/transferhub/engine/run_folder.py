@@ -19,6 +19,7 @@ from transferhub.log import logger
 from transferhub.version import __version__
 
 RECORD = "run.json"
+SECTIONS = ("settings", "environment")  # of the record, each a dictionary
 # All that a run writes into its folder.
 WRITTEN = (RECORD, "best_model", "step_*", "predictions", "visualization", "report.html", ".*.part", ".*.old")
 # Said when they change between two starts of a run, because bit-identity may be lost; never an error.
@@ -136,7 +137,8 @@ def open_run(
 def read_record(path: Path) -> dict[str, Any] | None:
     """What ``run.json`` of a folder holds, or None where there is none."""
     record = _read_json(path / RECORD)
-    whole = record is not None and {"status", "program", "settings", "environment"} <= record.keys()
+    whole = record is not None and {"status", "program", *SECTIONS} <= record.keys()
+    whole = whole and record is not None and all(isinstance(record[name], dict) for name in SECTIONS)
     if not whole and (path / RECORD).exists():
         raise RunError(f"{path / RECORD} cannot be read", fix="choose another checkpoint_dir, or --overwrite this one")
     return record

@@ -31,8 +31,6 @@ TASKS = {
 }
 LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
 TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
-RATES = {"image-classification": 3e-4}  # of adamw, where no --learning-rate is given
-ADAMW_RATE = 5e-5  # of the others
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -122,7 +120,8 @@ class TaskFlags:
     @property
     def usual_rate(self) -> float:
         """The rate of adamw where none is given."""
-        return RATES.get(self.task, ADAMW_RATE)
+        kind: Any = self.task_class
+        return float(kind.usual_rate)
 
     def rows(self) -> "BaseDataset":
         """The rows of --train, --dev and --test, read as the task reads them."""

@@ -19,7 +19,11 @@ Choice = Mapping[str, Metric | None]  # name → a function, or None for a name 
 
 
 def chosen(
-    choices: str | Metric | Sequence[str | Metric] | None, default: Sequence[str], names: Sequence[str] = NAMES
+    choices: str | Metric | Sequence[str | Metric] | None,
+    default: Sequence[str],
+    names: Sequence[str] = NAMES,
+    *,
+    functions: bool = True,
 ) -> dict[str, Metric | None]:
     """The metrics that ``metrics_choices`` asks for, in its order; the first chooses the best model.
 
@@ -27,9 +31,10 @@ def chosen(
         choices: Names and functions; None or ``default``: the default ones.
         default: Names.
         names: Those that there are.
+        functions: Whether functions of one's own may be among them.
 
     Raises:
-        ConfigError: An unknown name, or a function without a name of its own.
+        ConfigError: An unknown name, a function without a name of its own, or where none may be.
     """
     if choices is None or choices == "default":
         return dict.fromkeys(default)
@@ -38,11 +43,17 @@ def chosen(
         raise ConfigError("metrics_choices is empty", expected="at least one metric: the first chooses the best model")
     found: dict[str, Metric | None] = {}
     for metric in given:
-        name = _name_of(metric) if callable(metric) else metric
-        if not callable(metric) and metric not in names:
+        if callable(metric):
+            if not functions:
+                raise ConfigError("metrics_choices: functions", expected=f"names, of {', '.join(names)}")
+            name = _name_of(metric)
+        elif metric in names:
+            name = metric
+        else:
+            own = "; or a function (labels, predictions) -> float" if functions else ""
             raise ConfigError(
                 f"metrics_choices: there is no {metric!r}",
-                expected=f"of {', '.join(names)}; or a function (labels, predictions) -> float",
+                expected=f"of {', '.join(names)}{own}",
                 fix=did_you_mean(str(metric), names) or None,
             )
         if name in found:

@@ -69,5 +69,10 @@ def line_chart(lines: Sequence[Line], *, powers_of_ten: bool = False) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def svg_file(chart: str) -> str:
+    """A chart as the text of a file of its own; in a page the style is the page's."""
+    return chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" ', 1)
+
+
 def _shown(x: float, power_of_ten: bool) -> str:
     return f"{10**x:.2g}" if power_of_ten else f"{x:.0f}"

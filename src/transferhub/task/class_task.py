@@ -33,13 +33,13 @@ class ClassTask(BaseTask):
     _choice: Choice
     criterion: Criterion
 
-    def learn_classes(self, num_classes: object, choice: Choice, criterion: Mapping[str, Any]) -> None:
+    def learn_classes(self, num_classes: object, choice: Choice, **criterion: Any) -> None:
         """Settle labels, metrics and loss.
 
         Args:
             num_classes: None: as many as there are labels.
             choice: The metrics.
-            criterion: Arguments of `Criterion`, without the labels.
+            **criterion: Arguments of `Criterion`, without the labels.
 
         Raises:
             ConfigError: Another number of classes than labels, ``top_5`` of five labels, or what `Criterion` refuses.

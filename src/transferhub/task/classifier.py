@@ -108,13 +108,14 @@ class TextClassifierTask(ClassTask, TextTask):
             label_list=label_list,
             reader_options={"long_text": long_text},
         )
-        criterion = {
-            "class_weight": class_weight,
-            "loss": loss,
-            "focal_gamma": focal_gamma,
-            "label_smoothing": label_smoothing,
-        }
-        self.learn_classes(num_classes, choice, criterion)
+        self.learn_classes(
+            num_classes,
+            choice,
+            class_weight=class_weight,
+            loss=loss,
+            focal_gamma=focal_gamma,
+            label_smoothing=label_smoothing,
+        )
 
     def _build_net(self) -> list[Variable]:
         """The logits, ``[B, classes]``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transferhub import atomic
 from transferhub.engine import checkpoint
 from transferhub.log import logger
-from transferhub.report.charts import Line, line_chart
+from transferhub.report.charts import Line, line_chart, svg_file
 from transferhub.task.result import RunResult
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ class Compared:
             curves = [entry for entry in _curves(Path(result.checkpoint_dir)) if entry["split"] == "dev"]
             points = [(float(e["step"]), float(next(iter(e["scores"].values()), e["loss"]))) for e in curves]
             lines.append(Line(way, points))
-        return line_chart(lines).replace(
-            "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" ', 1
-        )
+        return svg_file(line_chart(lines))
 
 
 def compare(make: Callable[[str, Path], "BaseTask"], folder: Path, ways: Sequence[str] = WAYS) -> Compared:

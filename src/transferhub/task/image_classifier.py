@@ -1,7 +1,6 @@
 """Classification of pictures: an image network's feature, a new linear layer, cross-entropy."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,9 +19,8 @@ from transferhub.module import Module
 from transferhub.module.image import ImageModule, ImageSource
 from transferhub.reader import ImageClassificationReader, Reader
 from transferhub.strategy import AdamWeightDecayStrategy
+from transferhub.task.arguments import layer_sizes, opened
 from transferhub.task.class_task import ClassTask
-
-USUAL_RATE = 3e-4
 
 
 class ImageClassifierTask(ClassTask):
@@ -68,6 +66,7 @@ class ImageClassifierTask(ClassTask):
         "preprocess": (dict,),
     }
     feature_name: ClassVar[str] = "feature_map"
+    usual_rate: ClassVar[float] = 3e-4
 
     def __init__(
         self,
@@ -92,8 +91,7 @@ class ImageClassifierTask(ClassTask):
         focal_gamma: float | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
-        if isinstance(module, str | Path):
-            module = Module(name=str(module))
+        module = opened(module)
         if dataset is not None and not isinstance(dataset, BaseDataset):
             dataset = load_images(dataset)
         if feature is None:
@@ -106,29 +104,25 @@ class ImageClassifierTask(ClassTask):
         if data_reader is None:
             given = augment if augment is not None else "none"
             data_reader = ImageClassificationReader(dataset=dataset, module=_module_of(feature), augment=given)
-            strategy = AdamWeightDecayStrategy(learning_rate=USUAL_RATE)
+            strategy = AdamWeightDecayStrategy(learning_rate=self.usual_rate)
             config = config or RunConfig(num_epoch=5, strategy=strategy)
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
             data_reader.follow(source.module.preprocess)
-        units: Any = hidden_units
-        if units is not None and not (
-            isinstance(units, list | tuple) and all(isinstance(size, Integral) and int(size) > 0 for size in units)
-        ):
-            raise ConfigError(f"hidden_units={units!r:.60}", expected="sizes of layers, such as [128, 32]; or None")
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
-        self.feature, self.hidden_units = feature, None if hidden_units is None else [int(s) for s in hidden_units]
+        self.feature, self.hidden_units = feature, layer_sizes(hidden_units)
         self.head_rate, self.dropout = float(head_rate), float(dropout)
         choice = chosen(metrics_choices, ["acc"])
         super().__init__(dataset, feed_list, data_reader, None, None, config, list(choice), label_list=label_list)
-        criterion = {
-            "class_weight": class_weight,
-            "loss": loss,
-            "focal_gamma": focal_gamma,
-            "label_smoothing": label_smoothing,
-        }
-        self.learn_classes(num_classes, choice, criterion)
+        self.learn_classes(
+            num_classes,
+            choice,
+            class_weight=class_weight,
+            loss=loss,
+            focal_gamma=focal_gamma,
+            label_smoothing=label_smoothing,
+        )
         self.check_feed_list()
 
     def _build_net(self) -> list[Variable]:
@@ -144,7 +138,7 @@ class ImageClassifierTask(ClassTask):
 
     def settings(self) -> dict[str, Any]:
         """The base's, and how the head moves."""
-        return {**super().settings(), "head_rate": self.head_rate, "reader_seed": self.reader.fingerprint}
+        return {**super().settings(), "head_rate": self.head_rate}
 
     def description(self) -> dict[str, Any]:
         """The base's, and the head."""

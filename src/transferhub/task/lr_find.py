@@ -18,7 +18,7 @@ from transferhub.engine.run_state import RunState
 from transferhub.engine.training import Splits, Training
 from transferhub.errors import ConfigError, TrainingError
 from transferhub.graph import Network, Parameter
-from transferhub.report.charts import Line, line_chart
+from transferhub.report.charts import Line, line_chart, svg_file
 from transferhub.strategy import Plan, Steps, Strategy
 from transferhub.strategy.compose import NEVER
 
@@ -54,10 +54,7 @@ class FoundRate:
         if self.suggestion is not None:
             mark = math.log10(self.suggestion)
             lines.append(Line("suggestion", [(mark, min(self.losses)), (mark, max(self.losses))]))
-        chart = line_chart(lines, powers_of_ten=True)
-        return chart.replace(
-            "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" ', 1
-        )
+        return svg_file(line_chart(lines, powers_of_ten=True))
 
 
 class GrowingRate(Strategy):

@@ -18,6 +18,7 @@ from transferhub.reader.matching_reader import Tokenizer
 from transferhub.reader.slots import ENDINGS
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task import saved_network
+from transferhub.task.arguments import opened
 
 TOWER = "matching"  # the name of the weights that all texts are read with
 RATES = {"transformer": 5e-5}  # of AdamW, by the module's family; of word vectors and layers over them `RATE`
@@ -65,16 +66,15 @@ def features_of(
     Raises:
         ConfigError: Not a module, or one that has no such outputs.
     """
-    opened = Module(name=str(module)) if isinstance(module, str | Path) else module
-    if not isinstance(opened, Module):
-        raise ConfigError(f"module={module!r:.60}", expected="a module of transferhub, or its name or path")
-    _, outputs, _ = opened.context(trainable=True, max_seq_len=max_seq_len, num_slots=slots)
+    found = opened(module)
+    assert found is not None
+    _, outputs, _ = found.context(trainable=True, max_seq_len=max_seq_len, num_slots=slots)
     wanted = ("sequence_output", "word_embs") if network else ("pooled_output", "emb")
     for name in wanted:
         if all(name + end in outputs for end in ENDINGS[:slots]):
             return [outputs[name + end] for end in ENDINGS[:slots]]
     raise ConfigError(
-        f"{opened.name} gives {', '.join(map(str, outputs))}", expected=f"{' or '.join(wanted)} of {slots} slots"
+        f"{found.name} gives {', '.join(map(str, outputs))}", expected=f"{' or '.join(wanted)} of {slots} slots"
     )
 
 

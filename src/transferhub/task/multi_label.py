@@ -15,6 +15,7 @@ from transferhub.engine.evaluation import Answers
 from transferhub.engine.run_state import RunState
 from transferhub.errors import ConfigError
 from transferhub.graph import Variable
+from transferhub.metrics.choices import chosen
 from transferhub.metrics.multilabel import NAMES, MultiLabelScores
 from transferhub.module import Module
 from transferhub.reader import Columns, Reader, TextReader
@@ -22,7 +23,6 @@ from transferhub.reader.label_readers import MultiLabelClassifyReader
 from transferhub.report.html import Mistake, Table
 from transferhub.task.class_task import known_labels
 from transferhub.task.predictions import Predictions, probability_names
-from transferhub.task.regression import known_names
 from transferhub.task.score_meter import ScoreMeter
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 from transferhub.task.text_task import TextTask
@@ -153,7 +153,7 @@ class MultiLabelClassifierTask(TextTask):
         )
         self.label_list = known_labels(num_classes, self.label_list, least=1)
         known = [*NAMES, *(f"auc_{label}" for label in self.label_list)]
-        self.metrics_choices = known_names(metrics_choices, ("auc", "f1_micro", "f1_macro"), known)
+        self.metrics_choices = list(chosen(metrics_choices, ("auc", "f1_micro", "f1_macro"), known, functions=False))
         self.thresholds: Floats = np.full(len(self.label_list), 0.5, np.float32)
         self._scored: MultiLabelScores | None = None  # of the split that was evaluated last
 

@@ -18,6 +18,7 @@ from transferhub.engine.evaluation import Answers
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Network, Variable
 from transferhub.metrics import ConfusionMatrix, ranking
+from transferhub.metrics.choices import chosen
 from transferhub.module import Module
 from transferhub.reader import Columns, Reader, TextMatchingReader
 from transferhub.reader.matching_reader import Tokenizer
@@ -26,7 +27,6 @@ from transferhub.report.html import Confusion, Mistake
 from transferhub.task import matching
 from transferhub.task.base_task import BaseTask
 from transferhub.task.predictions import NumberPredictions, Predictions
-from transferhub.task.regression import known_names
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 
 NAMES = ("query_feature", "left_feature", "right_feature")
@@ -141,7 +141,7 @@ class PairwiseTextMatchingTask(BaseTask):
             None,
             None,
             config,
-            known_names(metrics_choices, ("acc",), (*COUNTED, *ranking.NAMES)),
+            list(chosen(metrics_choices, ("acc",), (*COUNTED, *ranking.NAMES), functions=False)),
             label_list=label_list if label_list is not None else _two_labels(rows),
         )
         self._settle(near, loss, margin)

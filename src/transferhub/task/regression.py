@@ -11,8 +11,8 @@ from torch import Tensor
 from transferhub.dataset.examples import where
 from transferhub.engine.config import RunConfig
 from transferhub.engine.objective import first_or_loss
-from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Variable
+from transferhub.metrics.choices import chosen
 from transferhub.metrics.regression import NAMES, RegressionScores
 from transferhub.module import Module
 from transferhub.reader import Columns, TextReader
@@ -81,7 +81,7 @@ class RegressionTask(TextTask):
         scale: float | None = None,
         label_list: Sequence[str] | None = None,
     ) -> None:
-        chosen = known_names(metrics_choices, ("spearman", "pearson", "mse"), NAMES)
+        names = list(chosen(metrics_choices, ("spearman", "pearson", "mse"), NAMES, functions=False))
         super().__init__(
             feature,
             hidden_units,
@@ -89,7 +89,7 @@ class RegressionTask(TextTask):
             feed_list,
             data_reader,
             config,
-            chosen,
+            names,
             module=module,
             max_seq_len=max_seq_len,
             label_list=[],
@@ -175,24 +175,3 @@ class RegressionTask(TextTask):
     def saved_options(cls, description: Mapping[str, Any]) -> dict[str, Any]:
         """How values are brought back."""
         return {"shift": description["shift"], "scale": description["scale"]}
-
-
-def known_names(choices: str | Sequence[str] | None, default: Sequence[str], names: Sequence[str]) -> list[str]:
-    """The metrics that ``metrics_choices`` asks for, of `names`.
-
-    Raises:
-        ConfigError: None, one that does not exist, one twice.
-    """
-    if choices is None or choices == "default":
-        return list(default)
-    asked = [choices] if isinstance(choices, str) else list(choices)
-    for name in asked:
-        if name not in names:
-            raise ConfigError(
-                f"metrics_choices: there is no {name!r}",
-                expected=f"of {', '.join(names)}",
-                fix=did_you_mean(str(name), names) or None,
-            )
-    if not asked or len(set(asked)) < len(asked):
-        raise ConfigError(f"metrics_choices={asked}", expected="at least one metric, each once")
-    return asked

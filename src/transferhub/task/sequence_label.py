@@ -127,10 +127,7 @@ class SequenceLabelTask(TextTask):
         known, usual = (
             (classification.NAMES, ["acc"]) if self._tags is None else (spans.NAMES, ["f1", "precision", "recall"])
         )
-        choice = chosen(metrics_choices, usual, known)
-        if any(metric is not None for metric in choice.values()):
-            raise ConfigError("metrics_choices: functions", expected=f"names, of {', '.join(known)}")
-        self.metrics_choices = list(choice)
+        self.metrics_choices = list(chosen(metrics_choices, usual, known, functions=False))
         self._legal = None if self._tags is None else torch.from_numpy(self._tags.legal)
 
     @property

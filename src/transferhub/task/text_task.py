@@ -18,6 +18,7 @@ from transferhub.module.transformer import EncoderSource, TransformerModule
 from transferhub.reader import ClassifyReader, Reader, TextReader
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task import applying
+from transferhub.task.arguments import layer_sizes, opened
 from transferhub.task.base_task import BaseTask
 
 
@@ -47,6 +48,8 @@ class TextTask(BaseTask):
     kind: ClassVar[str] = "classes"
     feature_name: ClassVar[str] = "pooled_output"
     feature_rank: ClassVar[int] = 2
+    usual_rate: ClassVar[float] = 5e-5
+    """AdamW's, where the task makes its own configuration."""
     usual_length: ClassVar[int] = 128
     """Tokens a text may have where no length is given; fewer where the module cannot read so many."""
     auto_class: ClassVar[str] = "AutoModelForSequenceClassification"
@@ -74,7 +77,7 @@ class TextTask(BaseTask):
         label_list: Sequence[str] | None = None,
         reader_options: Mapping[str, Any] | None = None,
     ) -> None:
-        module = _opened(module)
+        module = opened(module)
         if dataset is not None and not isinstance(dataset, BaseDataset):
             dataset = load(dataset, kind=self.kind)
         length_given: object = max_seq_len
@@ -97,16 +100,11 @@ class TextTask(BaseTask):
                 word_dict_path=encoder.get_word_dict_path(),
                 **(reader_options or {}),
             )
-            config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=5e-5))
+            config = config or RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=self.usual_rate))
         if not isinstance(data_reader, TextReader):
             raise ConfigError(f"data_reader={data_reader!r:.60}", expected=f"a {self.reader_class.__name__}")
         _refuse_too_long(feature, data_reader)
-        units: Any = hidden_units
-        if units is not None and not (
-            isinstance(units, list | tuple) and all(isinstance(size, Integral) and int(size) > 0 for size in units)
-        ):
-            raise ConfigError(f"hidden_units={units!r:.60}", expected="sizes of layers, such as [128, 32]; or None")
-        self.hidden_units = None if hidden_units is None else [int(size) for size in hidden_units]
+        self.hidden_units = layer_sizes(hidden_units)
         self.feature = feature
         super().__init__(dataset, feed_list, data_reader, None, None, config, metrics_choices, label_list=label_list)
         self.reader: TextReader = data_reader
@@ -208,14 +206,6 @@ class TextTask(BaseTask):
             given = ", ".join(map(str, outputs))
             raise ConfigError(f"{module.name} gives {given}; {type(self).__name__} needs {self.feature_name}")
         return outputs[self.feature_name]
-
-
-def _opened(module: Module | str | Path | None) -> Module | None:
-    if isinstance(module, str | Path):
-        module = Module(name=str(module))
-    if module is not None and not isinstance(module, Module):
-        raise ConfigError(f"module={module!r:.60}", expected="a module of transferhub, or its name or path")
-    return module
 
 
 def _refuse_too_long(feature: Variable, reader: TextReader) -> None:

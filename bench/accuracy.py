@@ -10,7 +10,6 @@ and their pairs, and characters for Chinese) with a linear model. The table goes
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -208,11 +207,13 @@ def measure(options):
     import transferhub as hub
 
     spelled, kind, metric = SETS[options.set]
+    from transferhub.task.result import peak_rss_mb
+
     name, _, argument = spelled.rstrip(")").partition("(")
     made = getattr(hub.dataset, name)(*([argument.strip("'")] if argument else []))
     dataset = cut(made, options.rows, options.dev_rows)
     found = {"ours": ours, "peer": peer, "floor": floor}[options.side](options, dataset, kind, metric)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    peak = peak_rss_mb()
     print(json.dumps({**found, "peak": peak, "rows": len(dataset.train_examples), "dev": len(dataset.dev_examples)}))
 
 

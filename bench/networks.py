@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import random
-import resource
 import shutil
 import statistics
 import subprocess
@@ -198,8 +197,10 @@ def main():
     sys.path.insert(0, str(HERE.parent / "examples" / "text_classification"))
     if given.one:
         run = given.folder.with_name(f"run-{given.folder.name}-{given.one}")
+        from transferhub.task.result import peak_rss_mb
+
         ours(given.one, options(given.folder, given.one, 1, run), 0)
-        print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+        print(json.dumps(peak_rss_mb()))
         return
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -43,6 +42,8 @@ def first_step(path: Path) -> None:
 
     module = hub.Module(name="minilm")
     module.context()
+    from transferhub.task.result import peak_rss_mb
+
     started, worked = time.monotonic(), time.process_time()
     dataset = hub.dataset.load(path)
     loaded = time.monotonic() - started
@@ -50,7 +51,7 @@ def first_step(path: Path) -> None:
     task = hub.TextClassifierTask(module=module, dataset=dataset, config=config)
 
     def stop(task: object, states: object) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = peak_rss_mb()
         seconds, processor = time.monotonic() - started, time.process_time() - worked
         print(json.dumps({"load": loaded, "first step": seconds, "processor": processor, "peak": peak}), flush=True)
         os._exit(0)

@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import filelock
 import pytest
 from scripts import PARAMETERS, SCRIPT, write
 
+from recorded import visualdl
 from transferhub.commands import main
 from transferhub.errors import ConfigError, RunError, StorageError
 from transferhub.tune.autofinetune import ScriptSearch
 from transferhub.tune.scripts import report_final_result
+
+__all__ = ["visualdl"]  # a fixture
 
 
 @pytest.fixture
@@ -113,6 +117,20 @@ def test_a_search_goes_on_where_it_was_and_ends_as_if_never_stopped(search, in_t
     assert key == [(trial.round, trial.trial, trial.values, trial.score) for trial in whole.trials]
     assert len(seen(in_tmp / "out/round0/model-0")) == 1
     assert len(seen(in_tmp / "out/round0/model-2")) == 2  # the one that was killed, in its folder again
+
+
+def test_curves_over_the_rounds_are_1xs_in_tensorboard_and_in_visualdl(search, in_tmp, visualdl):
+    search(rounds=2).run()
+    again = search(rounds=3)
+    best = again.run()
+    newest = {writer.file.parent.relative_to(in_tmp): writer.scalars for writer in visualdl.written}
+    assert set(newest) == {Path("out/visualization"), *(Path(f"out/visualization/pop_{each}") for each in range(3))}
+    curve = [(step, value) for tag, value, step in newest[Path("out/visualization")] if tag.endswith("best_eval_value")]
+    scores = [max(t.score for t in again.trials if t.round <= number) for number in range(3)]
+    assert curve == list(enumerate(scores))
+    assert curve[-1][1] == best.score
+    member = [value for tag, value, _ in newest[Path("out/visualization/pop_1")] if tag.endswith("/eval_value")]
+    assert member == [trial.score for trial in sorted(again.trials, key=lambda t: t.round) if trial.trial == 1]
 
 
 def test_other_searches_are_kept_out_of_a_folder(search, in_tmp):

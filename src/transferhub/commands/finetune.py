@@ -34,5 +34,5 @@ def finetune(
         if scores:
             print(f"{split:5}" + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
     print(f"best model  {result.best_model}\nreport      {result.report}")
-    print(f"curves      tensorboard --logdir {result.checkpoint_dir}/visualization")
+    print(f"curves      hub board {result.checkpoint_dir}")
     print(f"next        hub predict {result.best_model} FILE")

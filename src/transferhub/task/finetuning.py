@@ -26,7 +26,7 @@ from transferhub.graph import Network, derive
 from transferhub.log import TRAIN, logger
 from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
-from transferhub.report.tensorboard import Scalars
+from transferhub.report.scalars import Scalars
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
 from transferhub.task import saved_model
@@ -168,15 +168,16 @@ def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
 def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
     training.restore()
     task.phase = "train"
-    scalars = Scalars(folder.path, training.progress.step)
-    bar = ProgressBar(training.total_steps, training.progress.step)
-    written = len(training.progress.curves)
+    progress, of_1_0 = training.progress, any(module.family == "elmo" for module in task.modules)
+    scalars = Scalars(folder.path, progress.curves, progress.step, as_1_0=of_1_0)
+    bar = ProgressBar(training.total_steps, progress.step)
+    written = len(progress.curves)
 
     def write() -> None:
         nonlocal written
-        for entry in training.progress.curves[written:]:
+        for entry in progress.curves[written:]:
             scalars.write(entry)
-        written = len(training.progress.curves)
+        written = len(progress.curves)
 
     def follow() -> None:
         bar.advance()

@@ -67,7 +67,7 @@ def peer(options, dataset, kind, metric):
 
     import transferhub as hub
     from transferhub.engine.evaluation import tensors
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     names = {} if kind == "ReadingComprehensionTask" else {"metrics_choices": [metric]}
     task = getattr(hub, kind)(module="minilm", dataset=dataset, **names)

@@ -141,7 +141,10 @@ def __getattr__(name: str) -> Any:
     elif name in _ROOMS:
         value = importlib.import_module(f"transferhub.{name}")
     else:
-        raise AttributeError(f"module 'transferhub' has no attribute {name!r}")
+        from transferhub.errors import did_you_mean
+
+        near = "" if name.startswith("_") else did_you_mean(name, __all__)
+        raise AttributeError(f"module 'transferhub' has no attribute {name!r}{'; ' + near.strip() if near else ''}")
     globals()[name] = value
     return value
 

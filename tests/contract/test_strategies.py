@@ -260,7 +260,7 @@ def test_a_plan_that_forgets_a_parameter_is_refused(make_task, in_tmp):
 def test_a_task_trains_with_it_and_its_best_model_opens_alone(name, make_task, in_tmp):
     from transformers import AutoModelForSequenceClassification
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     task = make_task(strategy=STRATEGIES[name](), checkpoint_dir="run", num_epoch=3, eval_interval=8)
     printed = str(task.plan())

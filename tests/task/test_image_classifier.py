@@ -192,7 +192,7 @@ def test_hidden_layers_are_saved_as_a_network_of_one_s_own(pictures, network, tm
 
 def test_the_precision_is_chosen_for_the_size_of_the_pictures(pictures, network, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(finetuning, "choose", lambda network, loss, shape: asked.append(shape) or "fp32")
+    monkeypatch.setattr(finetuning, "choose", lambda network, sample, shape: asked.append(shape) or "fp32")
     for size in (32, 48):
         reader = hub.reader.ImageClassificationReader(size, size, hub.dataset.load_images(pictures))
         _, outputs, _ = hub.Module(directory=network).context()

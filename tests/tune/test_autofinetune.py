@@ -1,6 +1,7 @@
 """PaddleHub's contract, with scripts that load no torch."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -180,6 +181,36 @@ def test_a_folder_that_cannot_be_written_is_said(search, in_tmp):
     (in_tmp / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         search(output_dir=in_tmp / "file" / "out").run()
+
+
+@pytest.mark.parametrize("room", [1, 5, 11])
+def test_a_full_disk_ends_the_search_and_nothing_is_lost(search, in_tmp, monkeypatch, room):
+    whole = search(output_dir=in_tmp / "whole")
+    whole.run()
+    sync, left = os.fsync, [room]
+
+    def full(descriptor):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            search().run()
+    again = search()
+    again.run()
+    assert [(t.values, t.score) for t in sorted(again.trials, key=lambda t: (t.round, t.trial))] == [
+        (t.values, t.score) for t in sorted(whole.trials, key=lambda t: (t.round, t.trial))
+    ]
+    assert all(len(seen(folder)) == 1 for folder in in_tmp.glob("out/round*/model-*")), "none ran twice"
+
+
+def test_a_parameter_that_the_script_does_not_take_is_said_in_its_own_words(search, in_tmp):
+    write(in_tmp, parameters=PARAMETERS.replace("batch_size", "batch_sise"))
+    with pytest.raises(RunError, match=r"exit code 2(.|\n)*unrecognized arguments: --batch_sise=10"):
+        search().run()
 
 
 def test_a_result_is_a_number(lines):

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``hub`` with the arguments of the command line."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    given = [_with_dashes(argument) for argument in given if argument != "--debug"]
+    given = _with_plain_flags([_with_dashes(argument) for argument in given if argument != "--debug"])
     if given == ["--version"]:
         given = ["version"]
     from transferhub.commands.app import app
@@ -42,6 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             file=sys.stderr,
         )
         raise SystemExit(1) from None
+
+
+# 1.x's flags that were given with True or False.
+SAID = {"--use-gpu": "--no-use-gpu", "--use-strip": "--no-use-strip", "--uncompress": "--no-uncompress"}
+
+
+def _with_plain_flags(arguments: Sequence[str]) -> list[str]:
+    """``--use-gpu False`` and ``--use-gpu=False`` as ``--no-use-gpu``, as 1.x's scripts give them."""
+    made: list[str] = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag in SAID and equals and value.lower() in ("true", "false"):
+            made.append(flag if value.lower() == "true" else SAID[flag])
+        elif made and made[-1] in SAID and argument.lower() in ("true", "false"):
+            made[-1] = made[-1] if argument.lower() == "true" else SAID[made[-1]]
+        else:
+            made.append(argument)
+    return made
 
 
 def _with_dashes(argument: str) -> str:

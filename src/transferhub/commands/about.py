@@ -48,9 +48,13 @@ def config(
     Example: hub config
     """
     if setting is not None:
-        name = {"server": "HF_ENDPOINT"}.get(setting.partition("==")[0], "one of " + ", ".join(VARIABLES))
+        asked = setting.partition("==")[0]
+        known = {"server": "HF_ENDPOINT", **{variable.lower(): variable for variable in VARIABLES}}
+        name = known.get(asked.lower(), "one of " + ", ".join(VARIABLES))
         raise ConfigError(
-            f"hub config {setting}", expected="no setting: there is no file of them", fix=f"set the variable: {name}"
+            f"hub config {setting}",
+            expected="no setting: there is no file of them",
+            fix=f"{did_you_mean(asked, known) if asked.lower() not in known else ''}set the variable: {name}",
         )
     places = {"home": paths.home(), "cache": paths.cache(), "datasets": paths.dataset_roots()}
     shown = {

@@ -37,7 +37,10 @@ def lr_find(
     from transferhub import atomic
     from transferhub.task.lr_find import find_rate
 
-    rows = hub.dataset.load(train, text=text_column, text_pair=text_pair_column, label=label_column)
+    columns = {"text_column": text_column, "text_pair_column": text_pair_column, "label_column": label_column}
+    rows = options.built_in_set(train, columns)
+    if rows is None:
+        rows = hub.dataset.load(train, text=text_column, text_pair=text_pair_column, label=label_column)
     config = hub.RunConfig(batch_size=batch_size, seed=seed, strategy=options.strategy_of(strategy, strategy_arg))
     task = hub.TextClassifierTask(module=hub.Module(name=module), dataset=rows, config=config, max_seq_len=max_seq_len)
     found = find_rate(task, low, high, steps)

@@ -2,21 +2,27 @@
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transferhub.errors import ConfigError, did_you_mean
+from transferhub.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
+    from transferhub.dataset import BaseDataset
     from transferhub.strategy import Strategy
 
 STRATEGY_NAMES = ("default", "adamw", "l2sp", "ulmfit", "combined", "lora")  # strategy.STRATEGIES, which imports torch
 
 ModuleName = Annotated[str, typer.Option(help="A name of `hub list --all`, a folder, or hf:OWNER/NAME.")]
-Train = Annotated[Path, typer.Option(help="csv, tsv, json, jsonl or parquet; a folder of text files, or of pictures.")]
+Train = Annotated[
+    Path,
+    typer.Option(
+        help="csv, tsv, json, jsonl or parquet; a folder of text files, or of pictures; a built-in set: ChnSentiCorp."
+    ),
+]
 TextColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
 TextPairColumn = Annotated[str | None, typer.Option(help="The second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Default: guessed from the header.")]
@@ -45,6 +51,33 @@ def given_path(text: str, name: str) -> Path:
     if not text.strip():
         raise ConfigError(f"{name} is empty", expected="a path")
     return Path(text)
+
+
+def built_in_set(path: Path, beside: Mapping[str, Any]) -> "BaseDataset | None":
+    """The built-in data set that --train names, where there is no file of its name; None: it names none.
+
+    Args:
+        path: What --train is.
+        beside: Flags that say where files are and how they are read; None: not given.
+
+    Raises:
+        DataError: There is neither, but a set of nearly this name.
+        ConfigError: One of these flags is given with a set's name.
+    """
+    if path.exists() or len(path.parts) > 1 or path.suffix:
+        return None
+    from transferhub import dataset
+
+    known = dataset.built_in_names()
+    if path.name not in known:
+        if near := did_you_mean(path.name, known):
+            raise DataError(f"there is no file {path}, and no built-in data set of this name", fix=near)
+        return None
+    given = [name for name, value in beside.items() if value is not None]
+    if given:
+        raise ConfigError(f"--{given[0].replace('_', '-')} with the built-in data set {path}", fix="leave it out")
+    made: BaseDataset = getattr(dataset, path.name)()
+    return made
 
 
 def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "Strategy":

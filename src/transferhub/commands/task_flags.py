@@ -30,6 +30,7 @@ TASKS = {
     "image-classification": "ImageClassifierTask",
 }
 LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
+COLUMN_FLAGS = ("text_column", "label_column")
 TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
 
 
@@ -131,6 +132,12 @@ class TaskFlags:
         if label is not None and self.task_class.kind == "labels" and "," in label:
             label = [name.strip() for name in label.split(",")]
         path = options.given_path(str(self.train), "--train")
+        beside = {name: getattr(self, name) for name in ("dev", "test", *COLUMN_FLAGS, *TEXT_FLAGS)}
+        if (built_in := options.built_in_set(path, beside)) is not None:
+            wanted = (self.task_class.kind or "classes", self.task == "image-classification")
+            if (built_in.kind, isinstance(built_in, hub.dataset.BaseCVDataset)) != wanted:
+                raise ConfigError(f"--task {self.task} with the data set {path}", expected="rows of this kind of task")
+            return built_in
         if self.task == "image-classification":
             return self._pictures(path)
         if self.skip_broken:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from transferhub.errors import ModuleError
 from transferhub.graph import Source, seeded
-from transferhub.module.transformer import Computed, Encoder, TransformerModule, quietly
+from transferhub.module.encoder import Computed, Encoder, quietly
+from transferhub.module.transformer import TransformerModule
 
 
 class Socket(nn.Module):

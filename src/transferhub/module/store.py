@@ -139,7 +139,8 @@ def uninstall(name: str) -> Path:
     """
     folder = _place(name)
     if not (folder / RECORD).is_file():
-        raise ModuleError(f"{name} is not installed in {paths.modules()}", fix="`hub list` shows what is")
+        near = did_you_mean(name, [module.name for module in installed()])
+        raise ModuleError(f"{name} is not installed in {paths.modules()}", fix=f"{near}`hub list` shows what is")
     shutil.rmtree(folder)
     return folder
 

@@ -10,11 +10,12 @@ from typing import Any, Self
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.targets import label_names, with_labels
 from transferhub.engine.batches import steps_in_epoch
+from transferhub.engine.best_model import BEST
 from transferhub.engine.config import RunConfig
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.run_state import RunState
-from transferhub.engine.training import BEST, Training
+from transferhub.engine.training import Training
 from transferhub.errors import ConfigError, RunError
 from transferhub.graph import Network, Variable, needs_fixed_length
 from transferhub.graph.describe import describe

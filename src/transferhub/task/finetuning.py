@@ -1,12 +1,14 @@
 """A run from the first row to the report: one way for all tasks."""
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from transferhub.dataset import BaseDataset
@@ -16,7 +18,8 @@ from transferhub.engine.batches import epoch_batches, ordered_batches
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
-from transferhub.engine.precision import choose
+from transferhub.engine.memory import most_within, parts_within
+from transferhub.engine.precision_choice import Sample, choose
 from transferhub.engine.run_folder import RunFolder, environment, open_run
 from transferhub.engine.run_state import RunState
 from transferhub.engine.tokens import TokenCount, count
@@ -35,6 +38,8 @@ from transferhub.task.scored import ScoredSplit, write_predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
+
+FEW = 16  # rows that say how long a step takes
 
 
 def hook_defaults(events: Events) -> None:
@@ -108,7 +113,7 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
     network = speed_up(task.take_network()).to(config.device)
     assert isinstance(network, Network)
     if "precision" not in folder.record:
-        folder.save(precision=_precision(task, network, splits))
+        folder.save(precision=_precision(task, network, plan, splits))
     if not do_eval:
         config = dataclasses.replace(config, eval_interval=NEVER)
 
@@ -143,26 +148,45 @@ def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dic
     return counts
 
 
-def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
-    config = task.config
+def _precision(task: "BaseTask", network: Network, plan: Plan, splits: Splits) -> str:
+    config, train = task.config, splits.train
     if config.precision != "auto":
         return config.precision
-    order = np.argsort(splits.train.lengths, kind="stable")
-    middle = order[len(order) // 2 :][: min(config.batch_size, 16)]
-    batch = tensors(splits.train, middle, splits.pad, config.device)
+    rows = _usual_batch(train, config.batch_size, config.seed)
+    few = rows[: min(len(rows), FEW)]
 
-    def loss(trial: torch.nn.Module) -> torch.Tensor:
-        torch.manual_seed(derive(config.seed, "precision"))
-        return task.losses(trial(batch), batch).mean()
+    def loss(rows: npt.NDArray[np.int64]) -> Callable[[torch.nn.Module], torch.Tensor]:
+        batch = tensors(train, rows, splits.pad, config.device)
 
+        def of(trial: torch.nn.Module) -> torch.Tensor:
+            torch.manual_seed(derive(config.seed, "precision"))
+            return task.losses(trial(batch), batch).mean()
+
+        return of
+
+    moves = [group for group, moving in zip(plan.groups, plan.moving(plan.total_steps - 1), strict=True) if moving]
     shape: dict[str, object] = {
         "module": task.module_name,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "rows": len(middle),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "moving": sum(group.size for group in moves),
+        "rows": len(rows),
     }
-    if not splits.train.ragged:  # rows of one size: pictures, say, of which another size is another answer
-        shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(batch.items())}
-    return choose(network, loss, shape)
+    if train.ragged:
+        shape["length"] = 2 ** math.ceil(math.log2(max(1, train.padded(rows) // len(rows))))
+    else:  # rows of one size: pictures, say, of which another size is another answer
+        one = tensors(train, rows[:1], splits.pad, config.device)
+        shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(one.items())}
+    names = {name for group in moves for name in group.parameters}
+    sample = Sample(loss(rows), loss(few), len(few) / len(rows), plan.total_steps, names)
+    return choose(network, sample, shape)
+
+
+def _usual_batch(columns: Columns, batch_size: int, seed: int) -> npt.NDArray[np.int64]:
+    """Of the first epoch's batches the one in the middle of the epoch's work, as much of it as is computed at once."""
+    batches = sorted(epoch_batches(columns.lengths, batch_size, seed, 0), key=columns.padded)
+    work = np.cumsum([columns.padded(batch) for batch in batches])
+    middle = batches[int(np.searchsorted(work, work[-1] / 2))]
+    return parts_within(middle, columns, most_within(middle, columns, None))[0]
 
 
 def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:

@@ -17,8 +17,8 @@ from transferhub.graph import Network
 from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHead
+from transferhub.module.encoder import Encoder, quietly
 from transferhub.module.image import ImageModule, ImageNetwork, ImageSource, load_saved, save_for_timm
-from transferhub.module.transformer import Encoder, quietly
 from transferhub.task import saved_network
 from transferhub.task.saved_network import Classes, write_network
 from transferhub.version import __version__

@@ -127,5 +127,6 @@ class RecordMode(BaseDataset):
         if phase == "predict" or all(example.label is None for example in examples):
             return None
         if self.kind == "classes":
-            return self.label_ids(phase).tolist()
-        return (targets.values if self.kind == "value" else targets.label_sets)(self, phase).tolist()
+            return list(self.label_ids(phase).tolist())
+        numbers = targets.values(self, phase) if self.kind == "value" else targets.label_sets(self, phase)
+        return list(numbers.tolist())

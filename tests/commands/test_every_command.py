@@ -145,21 +145,25 @@ def test_a_built_in_set_is_named_in_place_of_a_file(in_tmp, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_works_in_a_fresh_shell(shell, tmp_path):
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": "src", "SHELL": f"/bin/{shell}"}
-    environment["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"  # which would look at this test's own parents
-    program = [sys.executable, "-m", "transferhub.commands"]
+def test_completion_is_shown_and_installed_for_a_shell_and_completes(shell, tmp_path):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def run(*words, **more):
-        done = subprocess.run(
-            [*program, *words], capture_output=True, text=True, env={**environment, **more}, check=True
-        )
-        return done.stdout
+        program = [sys.executable, "-m", "transferhub.commands", *words]
+        return subprocess.run(program, capture_output=True, text=True, env={**environment, **more}, check=True).stdout
 
-    assert "_HUB_COMPLETE=complete_" + shell in run("--show-completion", shell)
-    asked = {"_HUB_COMPLETE": f"complete_{shell}", "COMP_WORDS": "hub fin", "COMP_CWORD": "1"}
-    asked |= {"_TYPER_COMPLETE_ARGS": "hub fin", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    assert "finetune" in run(**asked)
+    script = run("--show-completion", shell)
+    assert f"_HUB_COMPLETE=complete_{shell}" in script
+    run("--install-completion", shell)
+    (installed,) = [file for file in tmp_path.rglob("*hub*") if file.is_file()]
+    assert installed.read_text().strip() == script.strip()
+    asked = {"COMP_WORDS": "hub fin", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "hub fin"}
+    assert "finetune" in run(_HUB_COMPLETE=f"complete_{shell}", _TYPER_COMPLETE_FISH_ACTION="get-args", **asked)
+
+
+def test_completion_of_an_unknown_shell(capsys):
+    assert hub("--show-completion", "basch") == 2
+    assert "one of bash, zsh" in capsys.readouterr().err
 
 
 def test_ctrl_c_is_exit_code_130_without_a_traceback(in_tmp, monkeypatch, capsys):
@@ -169,3 +173,15 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback(in_tmp, monkeypatch, capsys
     monkeypatch.setattr("transferhub.module.store.installed", interrupted)
     assert hub("list") == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_names_that_commands_repeat_so_as_to_load_no_torch_are_the_real_ones():
+    from transferhub.commands import options, task_flags
+    from transferhub.strategy import STRATEGIES
+    from transferhub.task.losses import LOSSES
+    from transferhub.task.saved_model import TASKS
+
+    assert list(STRATEGIES) == list(options.STRATEGY_NAMES)
+    assert tuple(LOSSES) == task_flags.LOSSES
+    left_out = {"PointwiseTextMatchingTask", "PairwiseTextMatchingTask", "ModuleTask"}  # take features, or a network
+    assert set(TASKS) - set(task_flags.TASKS.values()) == left_out

@@ -20,6 +20,7 @@ from transferhub.graph import Network, Node, Source, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.module.transformer import EncoderSource
 from transferhub.reader import ClassifyReader
+from transferhub.strategy import STRATEGIES as SHORT_NAMES
 from transferhub.strategy import Group, Plan, Steps, Strategy
 from transferhub.task.class_meter import ClassMeter
 
@@ -189,6 +190,10 @@ def start(build, tiny, in_tmp):
         return training, losses
 
     return run
+
+
+def test_every_strategy_of_the_house_is_here():
+    assert {type(make()) for make in STRATEGIES.values()} >= set(SHORT_NAMES.values())
 
 
 @pytest.fixture(params=STRATEGIES)

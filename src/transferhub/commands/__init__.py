@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from transferhub.errors import HubError
+from transferhub.errors import ConfigError, HubError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from transferhub.commands.app import app
 
     try:
+        if len(given) == 2 and given[0] in ("--show-completion", "--install-completion"):
+            _completion(*given)
         app(args=given, prog_name="hub")
     except HubError as error:
         if debug:
@@ -43,6 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         raise SystemExit(1) from None
 
+
+def _completion(flag: str, shell: str) -> None:
+    """Completion for a shell that is named; without a name typer looks at which one it runs in."""
+    if shell not in SHELLS:
+        raise ConfigError(f"{flag} {shell}", expected=f"one of {', '.join(SHELLS)}")
+    if flag == "--show-completion":
+        os.environ["_HUB_COMPLETE"] = f"source_{shell}"  # what `app` answers with the script
+        return
+    from typer.completion import install
+
+    _, path = install(shell=shell, prog_name="hub", complete_var="_HUB_COMPLETE")
+    print(f"completion for {shell} is in {path}; it works in the next terminal")
+    raise SystemExit(0)
+
+
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 # 1.x's flags that were given with True or False.
 SAID = {"--use-gpu": "--no-use-gpu", "--use-strip": "--no-use-strip", "--uncompress": "--no-uncompress"}

@@ -203,7 +203,7 @@ def _plain(value: Any) -> Any:
 
 
 def _print(result: Any) -> None:
-    from transferhub.tune.outcome import shown
+    from transferhub.tune.outcome import ENOUGH, shown
 
     print(f"best        trial {result.trial}: {result.metric} {result.score:.4f} on dev  ({shown(result.best)})")
     if result.test:
@@ -211,7 +211,8 @@ def _print(result: Any) -> None:
     counts = {"complete": result.complete, "pruned": result.pruned, "failed": result.failed, "running": result.running}
     print("trials      " + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     parts = [f"{name} {part:.2f}" for name, part in result.importance.items() if math.isfinite(part)]
-    if parts:
-        print("importance  " + ", ".join(parts))
+    print(
+        "importance  " + (", ".join(parts) or f"not known: it needs {ENOUGH} complete trials that tell settings apart")
+    )
     print(f"best model  {result.best_model}\nall trials  {result.table}\nreport      {result.report}")
     print(f"again       {result.command}\nnext        hub predict {result.best_model} FILE")

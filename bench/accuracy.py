@@ -18,17 +18,28 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# Name → data set, task class, main metric.
+
+
+def go_emotions(sets):
+    """GoEmotions in its authors' files: text, ids of labels, id of the comment; the labels' names beside them."""
+    folder = Path(os.environ["TRANSFERHUB_DATASETS"]) / "GoEmotions"
+    splits = {split: folder / f"{split}.tsv" for split in ("train", "dev", "test")}
+    names = (folder / "labels.txt").read_text().split()
+    return sets.load(splits, text=0, label=1, kind="labels", header=False, label_list=names)
+
+
+# Name → data set of `hub.dataset`, task class, main metric.
 SETS = {
-    "mrpc": ("GLUE('MRPC')", "TextClassifierTask", "f1"),
-    "sst2": ("GLUE('SST-2')", "TextClassifierTask", "acc"),
-    "cola": ("GLUE('CoLA')", "TextClassifierTask", "matthews"),
-    "rte": ("GLUE('RTE')", "TextClassifierTask", "acc"),
-    "stsb": ("GLUE('STS-B')", "RegressionTask", "spearman"),
-    "chnsenticorp": ("ChnSentiCorp()", "TextClassifierTask", "acc"),
-    "lcqmc": ("LCQMC()", "TextClassifierTask", "acc"),
-    "msra_ner": ("MSRA_NER()", "SequenceLabelTask", "f1"),
-    "squad": ("SQUAD()", "ReadingComprehensionTask", "f1"),
+    "mrpc": (lambda sets: sets.GLUE("MRPC"), "TextClassifierTask", "f1"),
+    "sst2": (lambda sets: sets.GLUE("SST-2"), "TextClassifierTask", "acc"),
+    "cola": (lambda sets: sets.GLUE("CoLA"), "TextClassifierTask", "matthews"),
+    "rte": (lambda sets: sets.GLUE("RTE"), "TextClassifierTask", "acc"),
+    "stsb": (lambda sets: sets.GLUE("STS-B"), "RegressionTask", "spearman"),
+    "chnsenticorp": (lambda sets: sets.ChnSentiCorp(), "TextClassifierTask", "acc"),
+    "lcqmc": (lambda sets: sets.LCQMC(), "TextClassifierTask", "acc"),
+    "goemotions": (go_emotions, "MultiLabelClassifierTask", "auc"),
+    "msra_ner": (lambda sets: sets.MSRA_NER(), "SequenceLabelTask", "f1"),
+    "squad": (lambda sets: sets.SQUAD(), "ReadingComprehensionTask", "f1"),
 }
 RATE, BATCH = 5e-5, 32
 
@@ -78,8 +89,10 @@ def peer(options, dataset, kind, metric):
     }.get(kind, transformers.AutoModelForSequenceClassification)
     transformers.set_seed(options.seed)
     labels = 1 if kind == "RegressionTask" else 2 if kind == "ReadingComprehensionTask" else len(task.label_list)
+    several = kind == "MultiLabelClassifierTask"
+    kept = {"problem_type": "multi_label_classification"} if several else {}
     with quietly():
-        model = auto.from_pretrained(folder, num_labels=labels)
+        model = auto.from_pretrained(folder, num_labels=labels, **kept)
     columns = {split: task.reader.columns(split, dataset) for split in ("train", "dev")}
 
     class Pieces(torch.utils.data.Dataset):
@@ -117,12 +130,17 @@ def peer(options, dataset, kind, metric):
         if "labels" in items[0]:
             batch["labels"] = padded("labels", -100)
         elif "label" in items[0]:
-            kind_of = torch.float if labels == 1 else torch.long
-            batch["labels"] = torch.tensor([item["label"] for item in items], dtype=kind_of)
-        for name in ("start_positions", "end_positions"):
-            if name in items[0]:
-                batch[name] = torch.tensor([int(item[name]) for item in items])
+            kind_of = torch.float if labels == 1 or several else torch.long
+            batch["labels"] = torch.tensor(np.stack([item["label"] for item in items]), dtype=kind_of)
+        for end in ("start", "end"):
+            if f"{end}_places" in items[0]:
+                batch[f"{end}_positions"] = torch.tensor([position(item, f"{end}_places") for item in items])
         return batch
+
+    def position(item, name):
+        """The token that an answer begins or ends with; transformers learns nothing from one beyond the text."""
+        found = np.flatnonzero(item["places"] == item[name])
+        return int(found[0]) if len(found) else 1 << 20
 
     train, seconds = Pieces("train"), []
 
@@ -177,9 +195,13 @@ def floor(options, dataset, kind, metric):
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline, make_union
 
-    if kind not in ("TextClassifierTask", "RegressionTask"):
+    if kind not in ("TextClassifierTask", "RegressionTask", "MultiLabelClassifierTask"):
         return {"score": None, "speed": None}
+    from sklearn.multiclass import OneVsRestClassifier
+
+    from transferhub.dataset.targets import label_sets
     from transferhub.metrics.classification import ConfusionMatrix
+    from transferhub.metrics.multilabel import MultiLabelScores
     from transferhub.metrics.regression import RegressionScores
 
     def texts(rows):
@@ -195,7 +217,14 @@ def floor(options, dataset, kind, metric):
         true = np.array([float(row.label) for row in dev], np.float32)
         scores.update(true, pipeline.predict(texts(dev)).astype(np.float32))
         return {"score": scores.scores([metric])[metric], "speed": None}
-    pipeline = make_pipeline(make_union(words, characters), LogisticRegression(C=10, max_iter=1000))
+    logistic = LogisticRegression(C=10, max_iter=1000)
+    if kind == "MultiLabelClassifierTask":
+        pipeline = make_pipeline(make_union(words, characters), OneVsRestClassifier(logistic))
+        pipeline.fit(texts(train), label_sets(dataset, "train"))
+        scores = MultiLabelScores(dataset.get_labels())
+        scores.update(label_sets(dataset, "dev"), pipeline.predict_proba(texts(dev)).astype(np.float32))
+        return {"score": scores.scores([metric])[metric], "speed": None}
+    pipeline = make_pipeline(make_union(words, characters), logistic)
     index = dataset.label_index
     pipeline.fit(texts(train), [index[row.label] for row in train])
     matrix = ConfusionMatrix(len(index))
@@ -206,12 +235,10 @@ def floor(options, dataset, kind, metric):
 def measure(options):
     import transferhub as hub
 
-    spelled, kind, metric = SETS[options.set]
+    make, kind, metric = SETS[options.set]
     from transferhub.task.result import peak_rss_mb
 
-    name, _, argument = spelled.rstrip(")").partition("(")
-    made = getattr(hub.dataset, name)(*([argument.strip("'")] if argument else []))
-    dataset = cut(made, options.rows, options.dev_rows)
+    dataset = cut(make(hub.dataset), options.rows, options.dev_rows)
     found = {"ours": ours, "peer": peer, "floor": floor}[options.side](options, dataset, kind, metric)
     peak = peak_rss_mb()
     print(json.dumps({**found, "peak": peak, "rows": len(dataset.train_examples), "dev": len(dataset.dev_examples)}))

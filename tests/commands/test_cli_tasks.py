@@ -78,6 +78,8 @@ def test_a_task_from_file_to_prediction(task, tiny, in_tmp, capsys):
     table = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert table[0] == PREDICTED.get(task, table[0])
     assert len(table) == 17
+    assert hub("lr-find", *flags, "--steps", 12, "--json") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == {"suggestion", "steepest", "picture"}
 
 
 def test_what_a_task_cannot_use_is_said(tiny, in_tmp, capsys):

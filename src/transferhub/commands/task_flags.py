@@ -4,7 +4,8 @@ import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -257,6 +258,40 @@ def with_task_flags(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
     return run
+
+
+def given_flags(context: typer.Context) -> set[str]:
+    """The names of the flags that a command was given."""
+    sources = ((name, context.get_parameter_source(name)) for name in context.params)
+    return {name for name, source in sources if source is not None and source.name == "COMMANDLINE"}
+
+
+def with_values(flags: TaskFlags, values: Mapping[str, Any]) -> TaskFlags:
+    """Flags with a trial's values in their place; what is no flag is an argument of the strategy."""
+    known = {field.name for field in dataclasses.fields(flags)}
+    own = {name: value for name, value in values.items() if name in known}
+    arguments = [f"{name}={json.dumps(value)}" for name, value in values.items() if name not in known]
+    if arguments:
+        own["strategy_arg"] = [*(flags.strategy_arg or ()), *arguments]
+    return dataclasses.replace(flags, **own)
+
+
+def command_of(flags: TaskFlags, values: Mapping[str, Any], named: set[str]) -> str:
+    """The ``hub finetune`` that trains with a trial's values; `named` are flags that were given beside them."""
+    chosen, words = with_values(flags, values), ["hub", "finetune"]
+    for field in dataclasses.fields(chosen):
+        value = getattr(chosen, field.name)
+        left_out = field.name in ("checkpoint_dir", "overwrite") or value is None
+        if left_out or not (field.name in named or field.name in values or value != getattr(flags, field.name)):
+            continue
+        flag = f"--{field.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list):
+            words += [word for each in value for word in (flag, shlex.quote(each))]
+        else:
+            words += [flag, shlex.quote(str(value))]
+    return " ".join(words)
 
 
 def weights_of(given: str | None) -> str | dict[str, float] | None:

@@ -16,13 +16,13 @@ def network():
     return nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1))
 
 
-def sample(loss=None, small=None, share=1.0, steps=100, moving=("0.weight", "0.bias", "2.weight", "2.bias")):
+def sample(loss=None, small=None, rows=(4, 4), steps=100, moving=("0.weight", "0.bias", "2.weight", "2.bias")):
     x = torch.randn(4, 6)
 
     def ours(trial):
         return trial(x.to(next(trial.parameters()).dtype)).float().sum()
 
-    return Sample(loss or ours, small or loss or ours, share, steps, moving)
+    return Sample((loss or ours, small or loss or ours), rows, steps, moving)
 
 
 @pytest.fixture
@@ -71,38 +71,53 @@ def test_both_are_timed_in_turn_each_first_as_often(network, clock):
     clock.update(fp32=0.0116, bf16=0.01)  # too near to 15 % for an early end
     clock["load"] = lambda number: 1 + 0.1 * (number % 3)
     choose(network, sample(), {})
-    names = [name for name, _ in clock["steps"][2:]]
+    names = [name for name, _ in clock["steps"][4:]]
     pairs = list(zip(names[::2], names[1::2], strict=True))
     assert {tuple(sorted(pair)) for pair in pairs} == {("bf16", "fp32")}
     assert abs(pairs.count(("fp32", "bf16")) - pairs.count(("bf16", "fp32"))) <= 1
 
 
-def test_small_networks_are_timed_often_and_large_ones_on_few_rows(network, clock):
+@pytest.fixture
+def sized(network, clock):
+    """Choose for a batch of 64 rows and 16 of them; the shares of a batch that were timed after the first guess."""
+
     def whole(trial): ...
     def few(trial): ...
 
     few.share = 0.25
-    clock.update(fp32=0.005, bf16=0.0043)
+
+    def run(fp32, bf16, steps):
+        clock["steps"].clear()
+        clock.update(fp32=fp32, bf16=bf16)
+        chosen = choose(network, sample(whole, few, (64, 16), steps), {"parameters": 7})
+        guesses = 4 if fp32 < 4 * precision_choice.COLD else 2
+        return chosen, [share for _, share in clock["steps"][guesses:]]
+
+    return run
+
+
+def test_small_networks_are_timed_often_on_a_batch_of_the_runs_own_size(sized, clock):
     clock["load"] = lambda number: 1 + 0.2 * (number % 7 == 0)
-    choose(network, sample(whole, few, 0.25), {"size": "small"})
-    assert {share for _, share in clock["steps"][2:]} == {1.0}, "a batch of the run's own size"
-    assert len(clock["steps"]) > 100
-    clock["steps"].clear()
-    clock.update(fp32=2.0, bf16=1.0)
-    choose(network, sample(whole, few, 0.25, steps=10), {"size": "large, a short run"})
-    assert {share for _, share in clock["steps"]} == {0.25}
-    assert len(clock["steps"]) <= 2 + 2 * 4
-    clock["steps"].clear()
-    clock.update(fp32=0.5, bf16=0.4)
-    choose(network, sample(whole, few, 0.25, steps=10_000), {"size": "large, a long run"})
-    assert {share for _, share in clock["steps"][2:]} == {1.0}, "two per cent of a long run are enough for it"
+    _, shares = sized(0.005, 0.0043, steps=10)
+    assert set(shares) == {1.0}
+    assert len(shares) > 100
+
+
+def test_large_ones_are_timed_on_few_rows_unless_the_run_is_long_and_then_the_answer_is_another(sized):
+    _, shares = sized(1.6, 1.5, steps=10)
+    assert set(shares) == {0.25}
+    assert len(shares) <= 6
+    assert sized(1.6, 1.5, steps=10) == ("fp32", []), "kept"
+    chosen, shares = sized(1.6, 1.2, steps=10_000)
+    assert (chosen, set(shares)) == ("bf16", {1.0}), "two per cent of a long run are enough for the whole batch"
+    assert sized(1.6, 1.5, steps=10) == ("bf16", []), "the better answer is kept"
 
 
 def test_where_memory_does_not_suffice_for_the_batch_few_rows_are_timed(network):
     def whole(trial):
         raise torch.OutOfMemoryError("out of memory")
 
-    assert choose(network, sample(whole, sample().small), {}) in ("fp32", "bf16")
+    assert choose(network, sample(whole, sample().losses[1], (64, 16)), {}) in ("fp32", "bf16")
     (kept,) = json.loads(paths.tuning().read_text()).values()
     assert kept["pairs"] >= precision_choice.PAIRS[0]
 

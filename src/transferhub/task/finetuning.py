@@ -169,7 +169,6 @@ def _precision(task: "BaseTask", network: Network, plan: Plan, splits: Splits) -
         "module": task.module_name,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "moving": sum(group.size for group in moves),
-        "rows": len(rows),
     }
     if train.ragged:
         shape["length"] = 2 ** math.ceil(math.log2(max(1, train.padded(rows) // len(rows))))
@@ -177,7 +176,7 @@ def _precision(task: "BaseTask", network: Network, plan: Plan, splits: Splits) -
         one = tensors(train, rows[:1], splits.pad, config.device)
         shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(one.items())}
     names = {name for group in moves for name in group.parameters}
-    sample = Sample(loss(rows), loss(few), len(few) / len(rows), plan.total_steps, names)
+    sample = Sample((loss(rows), loss(few)), (len(rows), len(few)), plan.total_steps, names)
     return choose(network, sample, shape)
 
 

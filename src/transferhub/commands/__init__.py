@@ -53,7 +53,7 @@ def _completion(flag: str, shell: str) -> None:
     if flag == "--show-completion":
         os.environ["_HUB_COMPLETE"] = f"source_{shell}"  # what `app` answers with the script
         return
-    from typer.completion import install
+    from typer.completion import install  # type: ignore[attr-defined]
 
     _, path = install(shell=shell, prog_name="hub", complete_var="_HUB_COMPLETE")
     print(f"completion for {shell} is in {path}; it works in the next terminal")

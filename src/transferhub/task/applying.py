@@ -15,7 +15,7 @@ from transferhub.engine.training import say_evaluation
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Network
 from transferhub.log import logger
-from transferhub.reader import Columns
+from transferhub.reader import Columns, records
 from transferhub.reader.classify_reader import Row, texts_of
 from transferhub.task.predictions import Predictions
 
@@ -145,7 +145,10 @@ def file_rows(
 
 def refuse_other_form(task: "BaseTask", rows: Sequence[Row]) -> None:
     """Refuse texts where the model was trained on pairs, and pairs where it was on texts."""
-    if task.reads_pairs is not None and len(rows) and (texts_of(rows[0], 0)[1] is not None) != task.reads_pairs:
+    if task.reads_pairs is None or not len(rows):
+        return
+    paired = records.is_pair(rows[0]) if isinstance(rows[0], Mapping) else texts_of(rows[0], 0)[1] is not None
+    if paired is not None and paired != task.reads_pairs:
         trained, given = ("pairs", "texts") if task.reads_pairs else ("texts", "pairs")
         raise DataError(f"these rows are {given}, the model was trained on {trained}", expected=f"{trained} as rows")
 

@@ -32,6 +32,10 @@ BestModel = Annotated[Path, typer.Argument(help="The best_model folder of a run.
 MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
 BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
 Seed = Annotated[int, typer.Option(help="Everything random is a function of it.")]
+ConfidenceInterval = Annotated[
+    float | None,
+    typer.Option(help="A level such as 0.95: each score with its bootstrap interval. Default: without."),
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 StrategyName = Annotated[str, typer.Option(help=f"Which parameters move and how fast: {', '.join(STRATEGY_NAMES)}.")]
 StrategyArg = Annotated[

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 FIXED = (
     *("module", "train", "dev", "test", "task", "text_column", "text_pair_column", "label_column", "delimiter"),
     *("encoding", "header", "quoted", "from_scratch", "metrics", "seed", "precision", "eval_interval"),
-    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg"),
+    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg", "confidence_interval"),
 )
-BESIDE = ("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval")  # no part of a search's outcome
+BESIDE = (
+    *("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval"),
+)  # no part of a search's outcome
 
 
 @with_task_flags
@@ -55,7 +57,7 @@ def tune(
     from transferhub.tune.search import tune as search_settings
 
     kind = flags.task_class
-    named = {name for name in context.params if _is_given(context, name)}
+    named = {name for name in context.params if is_given(context, name)}
     rows = flags.rows()
     module = hub.Module(name=flags.module, pretrained=not flags.from_scratch)
     space = _space(flags, search, named, module, len(rows.train_examples))
@@ -193,7 +195,8 @@ def _for_strategies(space: "Space", flags: TaskFlags) -> "Space":
     return Space(made)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a flag stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 

@@ -12,13 +12,14 @@ from torch import Tensor
 from transferhub import layers
 from transferhub.dataset import BaseDataset, InputExample, TripleExample
 from transferhub.dataset.examples import where
-from transferhub.dataset.triples import read_triples
+from transferhub.dataset.triples import load_triples, read_triples
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Answers
 from transferhub.errors import ConfigError, did_you_mean
 from transferhub.graph import Network, Variable
 from transferhub.metrics import ConfusionMatrix, ranking
-from transferhub.metrics.choices import chosen
+from transferhub.metrics.choices import Ids, chosen
+from transferhub.metrics.interval import Sample
 from transferhub.module import Module
 from transferhub.reader import Columns, Reader, TextMatchingReader
 from transferhub.reader.matching_reader import Tokenizer
@@ -26,6 +27,7 @@ from transferhub.reader.slots import slot_texts
 from transferhub.report.html import Confusion, Mistake
 from transferhub.task import matching
 from transferhub.task.base_task import BaseTask
+from transferhub.task.class_rows import ClassRows, mean_of_drawn
 from transferhub.task.predictions import NumberPredictions, Predictions
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
 
@@ -284,6 +286,11 @@ class TripleMeter:
         self._matrix, self._ranks = ConfusionMatrix(2), ranking.RankingScores()
         self._ranking = [name for name in names if name in ranking.NAMES]
         self._seen: set[int] = set()  # candidates that more than one triple of a query has are ranked once
+        self._rows: ClassRows | None = None
+
+    def keep_rows(self) -> None:
+        """Keep labels and predictions, from which `sample` can be drawn."""
+        self._rows = ClassRows()
 
     def update(
         self,
@@ -294,7 +301,12 @@ class TripleMeter:
         """Count a batch; left is predicted where it is nearer than right."""
         labels = batch["labels"].cpu().numpy()
         left, right = (outputs[name][:, 0].float().cpu().numpy() for name in self._outputs)
-        self._matrix.update(labels, (left > right).astype(np.int64))
+        predicted = (left > right).astype(np.int64)
+        self._matrix.update(labels, predicted)
+        if rows is not None and self._rows is not None:
+            queries = [slot_texts(self._examples[row], f"row {row}", 3)[0] for row in rows.tolist()]
+            keys = np.array([ranking.key_of(query) for query in queries], np.int64)
+            self._rows.append(rows, labels, predicted, questions=keys)
         if rows is None or not self._ranking:
             return
         for place, row in enumerate(rows.tolist()):
@@ -307,10 +319,29 @@ class TripleMeter:
 
     def scores(self) -> dict[str, float]:
         """The scores, in their order; those by query of whole splits only."""
-        found = self._matrix.scores([name for name in self._names if name in COUNTED])
+        found = self._matrix.scores(self._counted)
         if len(self._examples):
             found.update(self._ranks.scores(self._ranking))
         return {name: found[name] for name in self._names if name in found}
+
+    def sample(self) -> Sample:
+        """What `keep_rows` kept; queries with all their texts where there are scores by query."""
+        assert self._rows is not None
+        labels, predicted = self._rows.in_order("label"), self._rows.in_order("predicted")
+        by_query = {name: self._ranks.of_questions(name) for name in self._ranking}
+
+        def scores(times: Ids, of_units: Ids) -> dict[str, float]:
+            matrix = ConfusionMatrix(2)
+            matrix.update(labels, predicted, times)
+            found = matrix.scores(self._counted)
+            found.update({name: mean_of_drawn(figures, of_units) for name, figures in by_query.items()})
+            return {name: found[name] for name in self._names}
+
+        return self._rows.sample(scores, self._ranks.questions() if self._ranking else None)
+
+    @property
+    def _counted(self) -> list[str]:
+        return [name for name in self._names if name in COUNTED]
 
     def state(self) -> Any:
         """The counts."""
@@ -329,16 +360,7 @@ def _triples(dataset: Any) -> BaseDataset | None:
     """The data set, or one of a file of triples, or of files by split."""
     if dataset is None or isinstance(dataset, BaseDataset):
         return dataset
-    files = dataset if isinstance(dataset, Mapping) else {"train": dataset}
-    made = BaseDataset()
-    for split, path in files.items():
-        if split not in ("train", "dev", "test") or not isinstance(path, str | Path):
-            raise ConfigError(
-                f"dataset={dataset!r:.60}",
-                expected='a data set of triples, a csv or tsv file of them, or {"train": file, "dev": file}',
-            )
-        setattr(made, f"{split}_examples", read_triples(path, labelled=True))
-    return made
+    return load_triples(dataset if isinstance(dataset, Mapping) else {"train": dataset})
 
 
 def _two_labels(dataset: BaseDataset | None) -> list[str]:

@@ -14,10 +14,10 @@ from transferhub.metrics import MultiLabelScores, RegressionScores, bootstrap
 from transferhub.task.answers import Answer, Answered
 from transferhub.task.class_meter import ClassMeter
 from transferhub.task.graph_objective import GraphMeter, mean_metrics
-from transferhub.task.pairwise_matching import TripleMeter
 from transferhub.task.reading_scores import SUB_TASKS, ReadingMeter
 from transferhub.task.score_meter import ScoreMeter
 from transferhub.task.tagging import TagMeter
+from transferhub.task.triple_meter import TripleMeter
 
 ROWS = 12
 DRAW = np.random.default_rng(5)

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -194,7 +193,7 @@ class TaskFlags:
         }
         if self.task == "pairwise-text-matching":
             return self._triples(path, given, form)
-        kind, names = self.task_class.kind or "classes", names_of(self.label_list)
+        kind, names = self.task_class.kind or "classes", options.names_of(self.label_list)
         rows = hub.dataset.load(path, self.dev, self.test, kind=kind, label_list=names, **given, **form)
         of_pairs = self.task in ("text-matching", "pointwise-text-matching")
         if of_pairs and len(rows.train_examples) and rows.train_examples[0].text_b is None:
@@ -213,7 +212,9 @@ class TaskFlags:
                 f"--{name.replace('_', '-')}-column with --task {self.task}",
                 expected="columns called query, left, right, label; or these four in this order",
             )
-        return load_triples({"train": path, "dev": self.dev, "test": self.test}, names_of(self.label_list), **form)
+        return load_triples(
+            {"train": path, "dev": self.dev, "test": self.test}, options.names_of(self.label_list), **form
+        )
 
     def _pictures(self, path: Path) -> "BaseDataset":
         import transferhub as hub
@@ -226,7 +227,7 @@ class TaskFlags:
             self.test,
             path=self.text_column,
             label=self.label_column,
-            label_list=names_of(self.label_list),
+            label_list=options.names_of(self.label_list),
             broken="skip" if self.skip_broken else "refuse",
         )
 
@@ -261,7 +262,7 @@ class TaskFlags:
             "metrics_choices": [name.strip() for name in metrics.split(",")] if metrics else None,
             "max_seq_len": self.max_seq_len,
             "long_text": self.long_text,
-            "class_weight": weights_of(self.class_weight),
+            "class_weight": options.weights_of(self.class_weight),
             "loss": self.loss,
             "focal_gamma": self.focal_gamma,
             "label_smoothing": self.label_smoothing,
@@ -298,7 +299,9 @@ class TaskFlags:
             kind = getattr(hub, TASKS[task])
             if name == "network":
                 return task in MATCHING  # others need a feature of one's own beside it
-            return name in inspect.signature(kind).parameters and (name != "label_list" or kind.kind in WITH_LABELS)
+            return name in inspect.signature(kind).parameters and (
+                name != "label_list" or (kind.kind or "classes") in WITH_LABELS
+            )
 
         having = [task for task in TASKS if has(task)]
         if self.task not in having:
@@ -331,45 +334,3 @@ def with_task_flags(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
     return run
-
-
-def names_of(given: str | None) -> list[str] | None:
-    """``--label-list``: names between commas, a JSON list, or a file of names, one a line.
-
-    Raises:
-        ConfigError: None, or what begins like JSON and is no list of names.
-    """
-    if given is None:
-        return None
-    if given.lstrip().startswith("["):
-        try:
-            listed: Any = json.loads(given)
-        except ValueError as error:
-            raise ConfigError(f"--label-list {given:.60}: {error}", expected='JSON, such as ["a", "b"]') from None
-    elif Path(given).is_file():
-        try:
-            listed = Path(given).read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise ConfigError(f"--label-list {given} is not UTF-8", fix="convert it to UTF-8 first") from None
-    else:
-        listed = given.split(",")
-    names = [str(name).strip() for name in listed]
-    names = [name for name in names if name]
-    if not names:
-        raise ConfigError(f"--label-list {given!r:.60} names no labels", expected="names: a,b,c")
-    return names
-
-
-def weights_of(given: str | None) -> str | dict[str, float] | None:
-    """``--class-weight``: ``balanced``, or JSON.
-
-    Raises:
-        ConfigError: It begins like JSON and is none.
-    """
-    if given is None or not given.lstrip().startswith("{"):
-        return given
-    try:
-        weights: dict[str, float] = json.loads(given)
-    except ValueError as error:
-        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
-    return weights

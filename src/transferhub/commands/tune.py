@@ -22,6 +22,7 @@ FIXED = (
     *("module", "train", "dev", "test", "task", "text_column", "text_pair_column", "label_column", "delimiter"),
     *("encoding", "header", "quoted", "from_scratch", "metrics", "seed", "precision", "eval_interval"),
     *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg", "confidence_interval"),
+    *("label_list", "sub_task"),
 )
 BESIDE = (
     *("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval"),

@@ -38,6 +38,10 @@ BestModel = Annotated[Path, typer.Argument(help="The best_model folder of a run.
 MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
 BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
 Seed = Annotated[int, typer.Option(help="Everything random is a function of it.")]
+ConfidenceInterval = Annotated[
+    float | None,
+    typer.Option(help="A level such as 0.95: each score with its bootstrap interval. Default: without."),
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 StrategyName = Annotated[str, typer.Option(help=f"Which parameters move and how fast: {', '.join(STRATEGY_NAMES)}.")]
 StrategyArg = Annotated[
@@ -78,6 +82,48 @@ def built_in_set(path: Path, beside: Mapping[str, Any]) -> "BaseDataset | None":
         raise ConfigError(f"--{given[0].replace('_', '-')} with the built-in data set {path}", fix="leave it out")
     made: BaseDataset = getattr(dataset, path.name)()
     return made
+
+
+def names_of(given: str | None) -> list[str] | None:
+    """``--label-list``: names between commas, a JSON list, or a file of names, one a line.
+
+    Raises:
+        ConfigError: None, or what begins like JSON and is no list of names.
+    """
+    if given is None:
+        return None
+    if given.lstrip().startswith("["):
+        try:
+            listed: Any = json.loads(given)
+        except ValueError as error:
+            raise ConfigError(f"--label-list {given:.60}: {error}", expected='JSON, such as ["a", "b"]') from None
+    elif Path(given).is_file():
+        try:
+            listed = Path(given).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise ConfigError(f"--label-list {given} is not UTF-8", fix="convert it to UTF-8 first") from None
+    else:
+        listed = given.split(",")
+    names = [str(name).strip() for name in listed]
+    names = [name for name in names if name]
+    if not names:
+        raise ConfigError(f"--label-list {given!r:.60} names no labels", expected="names: a,b,c")
+    return names
+
+
+def weights_of(given: str | None) -> str | dict[str, float] | None:
+    """``--class-weight``: ``balanced``, or JSON.
+
+    Raises:
+        ConfigError: It begins like JSON and is none.
+    """
+    if given is None or not given.lstrip().startswith("{"):
+        return given
+    try:
+        weights: dict[str, float] = json.loads(given)
+    except ValueError as error:
+        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
+    return weights
 
 
 def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "Strategy":

@@ -159,12 +159,24 @@ def with_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> "Bas
     """A data set whose labels have the order of `names`: itself, or a copy; other names are new ones for its labels.
 
     Raises:
-        ConfigError: Names of which some are labels of the data set and some are not; or another order, where rows hold
-            numbers or flags instead of names.
+        ConfigError: Names of which some are labels of the data set and some are not; new ones, of which there are
+            others than labels, and these are no ids; or another order, where rows hold numbers or flags instead of
+            names.
     """
     has, wanted = label_names(dataset, kind), [str(name) for name in names]
-    if has == wanted or not has or not set(has) & set(wanted):
+    if has == wanted or not has:
         return dataset
+    if not set(has) & set(wanted):
+        if len(has) == len(wanted):
+            return dataset
+        if not all(name.isdecimal() and int(name) < len(wanted) for name in has) or kind == "tags":
+            raise ConfigError(
+                f"label_list has {len(wanted)} names: {wanted!r:.80}",
+                expected=f"a name for each of the {len(has)} labels: {', '.join(map(repr, has[:20]))}",
+            )
+        by_id = copy.copy(dataset)
+        by_id.set_labels(wanted)
+        return by_id
     missing = [name for name in has if name not in wanted]
     if missing:
         raise ConfigError(
@@ -212,6 +224,13 @@ def as_number(label: str) -> tuple[bool, int, str]:
 def _typed(name: str) -> tuple[str, str] | None:
     prefix, dash, kind = name.partition("-")
     return (prefix, kind) if dash and kind and prefix in PREFIXES else None
+
+
+def written_labels(examples: Sequence[InputExample]) -> set[str]:
+    """The labels of a split, as its rows have them."""
+    if isinstance(examples, Examples) and examples.coded:
+        return set(examples.found_labels)
+    return {str(label) for label in _labels(examples) if label is not None}
 
 
 def _labels(examples: Sequence[InputExample]) -> Iterable[Any]:

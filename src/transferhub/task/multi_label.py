@@ -161,6 +161,12 @@ class MultiLabelClassifierTask(TextTask):
         """The logits, ``[B, labels]``."""
         return [self.logits(self.head(len(self.label_list)), len(self.label_list))]
 
+    def prepare(self, train: Columns) -> list[str]:
+        """Say what the thresholds have seen."""
+        return [
+            "from which probability on a row has a label is chosen on dev, for the best f1: f1 on dev has seen them"
+        ]
+
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The binary cross-entropy of each row, the mean over its labels."""
         logits = outputs["logits"].float()

@@ -120,3 +120,19 @@ def test_compare_puts_three_ways_beside_each_other(folder, capsys):
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(found) == {"fine-tuned", "frozen", "from scratch", "checkpoint_dir"}
     assert all(0 <= found[way]["dev"]["acc"] <= 1 for way in ("fine-tuned", "frozen", "from scratch"))
+
+
+def test_pictures_with_any_number_of_labels(folder, capsys):
+    files = sorted(str(file) for file in folder.rglob("*.png"))
+    rows = [f"{file},{int('green' in file)},{int('red' in file)},{int('0.png' in file)}" for file in files]
+    table = folder.parent / "labels.csv"
+    table.write_text("\n".join(["path,green,red,first", *rows]))
+    flags = ["--label-column", "green,red,first", "--augment", "none"]
+    assert finetune(*flags, train="labels.csv", task="image-multi-label") == 0
+    score = evaluated(capsys, table)
+    assert score["auc"] > 0.6
+    assert evaluated(capsys, table, "--label-column", "first,red,green") == score
+    found = predicted(capsys, *files[:3])
+    assert list(found[0]) == ["path", "labels", "green", "red", "first"]
+    assert hub("finetune", "--module", "timm:resnet18", "--train", "labels.csv", "--task", "multi-label") == 2
+    assert "fix: --task image-multi-label" in capsys.readouterr().err

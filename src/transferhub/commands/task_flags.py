@@ -28,7 +28,9 @@ TASKS = {
     "reading-comprehension": "ReadingComprehensionTask",
     "regression": "RegressionTask",
     "image-classification": "ImageClassifierTask",
+    "image-multi-label": "MultiLabelImageClassifierTask",
 }
+PICTURES = ("image-classification", "image-multi-label")
 LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
 TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
 
@@ -131,15 +133,16 @@ class TaskFlags:
         if label is not None and self.task_class.kind == "labels" and "," in label:
             label = [name.strip() for name in label.split(",")]
         path = options.given_path(str(self.train), "--train")
-        if self.task == "image-classification":
-            return self._pictures(path)
+        if self.task in PICTURES:
+            return self._pictures(path, label)
         if self.skip_broken:
-            raise ConfigError(f"--skip-broken with --task {self.task}", expected="--task image-classification")
+            raise ConfigError(f"--skip-broken with --task {self.task}", expected=f"--task {' or '.join(PICTURES)}")
         from transferhub.module.timm_files import is_image
 
         if is_image(self.module):
             raise ConfigError(
-                f"--task {self.task} with the image network {self.module}", fix="--task image-classification"
+                f"--task {self.task} with the image network {self.module}",
+                fix=f"--task image-{'multi-label' if self.task == 'multi-label' else 'classification'}",
             )
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
@@ -157,7 +160,7 @@ class TaskFlags:
             )
         return rows
 
-    def _pictures(self, path: Path) -> "BaseDataset":
+    def _pictures(self, path: Path, label: Any) -> "BaseDataset":
         import transferhub as hub
         from transferhub.dataset.picture_tables import refuse_text_flags
 
@@ -167,7 +170,8 @@ class TaskFlags:
             self.dev,
             self.test,
             path=self.text_column,
-            label=self.label_column,
+            label=label,
+            kind=self.task_class.kind or "classes",
             broken="skip" if self.skip_broken else "refuse",
         )
 

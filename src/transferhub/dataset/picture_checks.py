@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from transferhub.dataset import targets
 from transferhub.dataset.pictures import paths_of, stamps
 from transferhub.errors import DataError
 from transferhub.log import logger
@@ -31,14 +32,18 @@ def check(dataset: "PictureDataset") -> None:
         DataError: One label only: there is nothing to tell apart.
     """
     if len(dataset.train_examples):
-        names = dataset.label_list
-        if len(names) < 2:
+        names, sets = dataset.label_list, dataset.kind == "labels"
+        if len(names) < 2 and not sets:
             raise DataError(
                 f"{dataset.name}: every picture has the label {names[0]!r}",
                 expected="at least two labels to tell apart",
                 fix="a folder a label: train/LABEL/*.jpg",
             )
-        counts = np.bincount(dataset.label_ids("train"), minlength=len(names))
+        counts = (
+            targets.label_sets(dataset, "train").sum(axis=0)
+            if sets
+            else np.bincount(dataset.label_ids("train"), minlength=len(names))
+        )
         if len(without := np.flatnonzero(counts == 0)):
             logger.warning(
                 "%s: %d of %d labels have no training picture: %s",

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from transferhub.dataset import BaseDataset
+from transferhub.dataset import targets as rows_targets
 from transferhub.dataset.pictures import fingerprint, paths_of
 from transferhub.errors import ConfigError
 from transferhub.image import Preprocess, contact_sheet
@@ -117,6 +119,10 @@ class ImageClassificationReader(Reader):
         said = f"{self.process!r} {self.augment_name} {self.random_seed}"
         return f"{type(self).__name__} {hashlib.sha256(said.encode()).hexdigest()}"
 
+    def targets(self, dataset: BaseDataset, phase: str) -> npt.NDArray[Any]:
+        """Label ids, int64 ``[rows]``; where the data set has label sets, flags, uint8 ``[rows, labels]``."""
+        return rows_targets.label_sets(dataset, phase) if dataset.kind == "labels" else dataset.label_ids(phase)
+
     def columns(self, phase: str, dataset: BaseDataset | None = None, *, keep: bool = True) -> ImageColumns:
         """The columns of a split; made when they are first asked for, and when the split was assigned anew.
 
@@ -205,7 +211,7 @@ class ImageClassificationReader(Reader):
         rows = np.unique(np.linspace(0, max(0, len(columns) - 1), pictures).astype(np.int64))[: len(columns)]
         made = columns.batch(rows)
         names = [] if dataset is None else dataset.label_list
-        captions = [names[label] for label in made["labels"]] if "labels" in made else []
+        captions = [_caption(names, label) for label in made["labels"]] if "labels" in made else []
         return contact_sheet([self.process.shown(image) for image in made["image"]], captions)
 
     def settings(self) -> dict[str, Any]:
@@ -223,6 +229,13 @@ class ImageClassificationReader(Reader):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.process}, augment={self.augment_name})"
+
+
+def _caption(names: Sequence[str], label: Any) -> str:
+    """The name of a label id, or those of a label set's flags."""
+    if np.ndim(label) == 0:
+        return names[int(label)]
+    return ", ".join(name for name, flag in zip(names, label, strict=True) if flag) or "none"
 
 
 def _called(augment: Any) -> str:

@@ -33,6 +33,7 @@ TASKS = {
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
+    "MultiLabelImageClassifierTask": "transferhub.task.image_classifier:MultiLabelImageClassifierTask",
     "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
     "PointwiseTextMatchingTask": "transferhub.task.pointwise_matching:PointwiseTextMatchingTask",
     "PairwiseTextMatchingTask": "transferhub.task.pairwise_matching:PairwiseTextMatchingTask",

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import importlib
 import inspect
 import math
@@ -15,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.graph import stack as stacks
 from transferhub.graph.forms import Form
-from transferhub.module import store
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
 
@@ -41,16 +38,7 @@ class TransformerModule(Module):
     @functools.cached_property
     def config(self) -> "PretrainedConfig":
         """The architecture's configuration, as transformers reads it."""
-        from transformers import AutoConfig
-
-        try:
-            config = AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            reason = str(error).strip() or type(error).__name__
-            raise ModuleError(
-                f"{self.directory / 'config.json'} is not one that transformers knows: {reason.splitlines()[0]}",
-                expected="an architecture of transformers; code that comes with a model is never run",
-            ) from error
+        config = configuration_in(self.directory)
         if not _reads_both_ways(config):
             raise ModuleError(
                 f"{self.name} is a {config.model_type!r}: a module of another family",
@@ -106,16 +94,11 @@ class TransformerModule(Module):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
-        if fault := store.damage(self._opened):
-            raise store.damaged(self.name, fault)
-        # Of an installed module every byte was just compared with what was written: none is read a second time.
-        known = atomic.digests(self.directory) if store.is_installed(self._opened) else {}
-        digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
-        for path in sorted(self.directory.glob("*")):
-            weights = path.suffix == ".safetensors" and self.pretrained
-            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS):
-                digest.update(f"{path.name}\0{known.get(path.name) or atomic.sha256(path)}\0".encode())
-        return digest.hexdigest()
+        kept = ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS)
+        names = (path.name for path in sorted(self.directory.glob("*")))
+        return self.digest_of(
+            name for name in names if name in kept or (name.endswith(".safetensors") and self.pretrained)
+        )
 
     def features(
         self,
@@ -211,33 +194,9 @@ class EncoderSource(Source):
         return Encoder(network)
 
     def _read(self) -> "Encoder":
-        from transformers import AutoModel
-
-        folder = self.module.directory
-        try:
-            network, found = AutoModel.from_pretrained(
-                folder,
-                config=self.module.config,
-                dtype=torch.float32,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            raise ModuleError(
-                f"the weights in {folder} cannot be read: {error}", fix="copy or install them again"
-            ) from error
         # A checkpoint may come without a pooler (it was pretrained without one); of the rest nothing may be missing.
-        missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
-        if missing:
-            raise ModuleError(
-                f"the weights in {folder} lack {len(missing)} of the network's {len(network.state_dict())} tensors: "
-                + ", ".join(missing[:3]),
-                expected=f"all weights of the {self.module.config.model_type} that config.json describes",
-                fix="copy or install them again; pretrained=False gives the same architecture with random weights",
-            )
-        return Encoder(network, has_pooler=not found["missing_keys"])
+        network, missing = read_weights("AutoModel", self.module.directory, self.module.config, may_lack="pooler.")
+        return Encoder(network, has_pooler=not missing)
 
     def new_parameters(self, module: nn.Module) -> frozenset[str]:
         """A pooler that the checkpoint did not bring."""
@@ -378,6 +337,67 @@ class Encoder(nn.Module):
         if self._takes_segments:
             given["token_type_ids"] = segment_ids
         return self.network(input_ids=input_ids, **{name: value for name, value in given.items() if value is not None})
+
+
+def configuration_in(folder: Path) -> "PretrainedConfig":
+    """The configuration in a folder, as transformers reads it.
+
+    Raises:
+        ModuleError: It does not know it.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged file raises whatever the architecture's own code raises
+        reason = str(error).strip() or type(error).__name__
+        raise ModuleError(
+            f"{folder / 'config.json'} is not one that transformers knows: {reason.splitlines()[0]}",
+            expected="an architecture of transformers; code that comes with a model is never run",
+        ) from error
+    return config
+
+
+def read_weights(
+    auto_class: str, folder: Path, config: "PretrainedConfig", may_lack: str | None = None
+) -> tuple[Any, list[str]]:
+    """The network of a folder with its weights as fp32, and the names of those that the folder does not have.
+
+    Args:
+        auto_class: ``AutoModel``, ``AutoModelForImageClassification`` …
+        folder: The module's.
+        config: What the network is built from.
+        may_lack: What the names begin with that may be missing.
+
+    Raises:
+        ModuleError: Weights that cannot be read, or that lack others.
+    """
+    import transformers
+
+    try:
+        network, found = getattr(transformers, auto_class).from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # a damaged file raises whatever the architecture's own code raises
+        raise ModuleError(
+            f"the weights in {folder} cannot be read: {error}", fix="copy or install them again"
+        ) from error
+    lacking = sorted(found["missing_keys"])
+    missing = [name for name in lacking if may_lack is None or not name.startswith(may_lack)]
+    if missing:
+        raise ModuleError(
+            f"the weights in {folder} lack {len(missing)} of the network's {len(network.state_dict())} tensors: "
+            + ", ".join(missing[:3]),
+            expected=f"all weights of the {config.model_type} that config.json describes",
+            fix="copy or install them again; pretrained=False gives the same architecture with random weights",
+        )
+    return network, lacking
 
 
 def _reads_both_ways(config: "PretrainedConfig") -> bool:

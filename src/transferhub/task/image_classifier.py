@@ -127,6 +127,7 @@ class MultiLabelImageClassifierTask(LabelSetTask, ImageTask):
         DataError: The pictures or labels are not right.
     """
 
+    problem_type = "multi_label_classification"
     described: ClassVar[Mapping[str, tuple[type, ...]]] = {**ImageTask.described, "thresholds": (dict,)}
 
     def __init__(

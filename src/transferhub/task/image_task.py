@@ -36,6 +36,8 @@ class ImageTask(BaseTask):
         "preprocess": (dict,),
     }
     kind: ClassVar[str] = "classes"
+    problem_type: ClassVar[str] = "single_label_classification"
+    """What transformers calls it in a saved model's configuration."""
     feature_name: ClassVar[str] = "feature_map"
     usual_rate: ClassVar[float] = 3e-4
 

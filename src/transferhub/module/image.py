@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from transferhub.errors import ConfigError, DataError
+from transferhub.errors import ConfigError
 from transferhub.graph import Node, Program, Source, Variable, seeded
-from transferhub.image import Preprocess
+from transferhub.image import Preprocess, checked
 from transferhub.image.preprocess import stacked
 from transferhub.module.module import Context, Module
 
@@ -163,7 +162,7 @@ class ImageModule(Module):
         """
         if isinstance(paths, str | Path):
             paths = [paths]
-        given = [*(paths or ()), *(_of_array(image, place) for place, image in enumerate(images or ()))]
+        given = [*(paths or ()), *(_picture(image, place) for place, image in enumerate(images or ()))]
         if not given or batch_size < 1 or top_k < 1:
             raise ConfigError(
                 f"classification of {len(given)} pictures, batch_size={batch_size}, top_k={top_k}",
@@ -183,13 +182,11 @@ class ImageModule(Module):
         return found
 
 
-def _of_array(image: Any, place: int) -> Image.Image:
+def _picture(image: Any, place: int) -> Any:
+    """A picture of Pillow's as it is; an array with red first."""
     if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    values = np.asarray(image)
-    if values.dtype != np.uint8 or values.ndim != 3 or values.shape[2] != 3:
-        raise DataError(f"images[{place}]: {values.dtype} {list(values.shape)}", expected="uint8 [h, w, 3], blue first")
-    return Image.fromarray(np.ascontiguousarray(values[..., ::-1]))
+        return image
+    return checked(image, f"images[{place}]", "blue, green, red")[..., ::-1]
 
 
 def as_saved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from transferhub.dataset import BaseDataset
 from transferhub.dataset import targets as rows_targets
-from transferhub.dataset.pictures import fingerprint, paths_of
+from transferhub.dataset.pictures import Pictures, fingerprint, path_of, paths_of
 from transferhub.errors import ConfigError
-from transferhub.image import Preprocess, contact_sheet
+from transferhub.image import Preprocess, checked, contact_sheet
 from transferhub.image.preprocess import three
 from transferhub.reader.augment import Augment, Own, known
 from transferhub.reader.columns import Padding
@@ -148,16 +149,26 @@ class ImageClassificationReader(Reader):
         return made
 
     def encode(self, rows: Sequence[Any]) -> ImageColumns:
-        """Columns of pictures that are in no split: paths, ``[path]`` or ``(path, label)``. Nothing is kept."""
-        files = Files(paths_of(rows), self.process, cropped=True)
+        """Columns of pictures that are in no split. Nothing is kept.
+
+        Args:
+            rows: Paths, pictures of Pillow's or arrays uint8 ``[h, w, 3]``; ``[path]`` or ``(path, label)``.
+
+        Raises:
+            DataError: Something else.
+        """
+        files = Files(_pictures(rows), self.process, cropped=True)
         return ImageColumns(files, files, None, examples=rows)
 
     def save(self, folder: Path) -> None:
         """Nothing: `settings` say how pictures are prepared."""
 
     def shown(self, row: Any, place: int = 0) -> dict[str, Any]:
-        """``path``."""
-        return {"path": paths_of([row])[0]}
+        """``path``; of a picture that was given itself the file that Pillow had it from, or its place."""
+        given = _itself(row)
+        if isinstance(given, Image.Image | np.ndarray):
+            return {"path": str(getattr(given, "filename", "")) or f"picture {place}"}
+        return {"path": path_of(row, place)}
 
     def digest_of(self, rows: Sequence[Any]) -> str:
         """Of the pictures' names, sizes and labels."""
@@ -229,6 +240,25 @@ class ImageClassificationReader(Reader):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.process}, augment={self.augment_name})"
+
+
+def _itself(row: Any) -> Any:
+    """What stands for the picture in a row."""
+    return row[0] if isinstance(row, list | tuple) and len(row) in (1, 2) else row
+
+
+def _pictures(rows: Sequence[Any]) -> Sequence[Any]:
+    """Paths of rows, or the pictures themselves."""
+    if isinstance(rows, Pictures):
+        return paths_of(rows)
+    return [_picture(row, place) for place, row in enumerate(rows)]
+
+
+def _picture(row: Any, place: int) -> Any:
+    given = _itself(row)
+    if isinstance(given, Image.Image):
+        return given
+    return checked(given, f"row {place}") if isinstance(given, np.ndarray) else path_of(row, place)
 
 
 def _caption(names: Sequence[str], label: Any) -> str:

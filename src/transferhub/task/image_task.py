@@ -1,8 +1,11 @@
 """What tasks on pictures share: the long door and the short one, the head, what is predicted and evaluated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
+
+import numpy as np
+from PIL import Image
 
 from transferhub.dataset import BaseDataset, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
@@ -143,16 +146,30 @@ class ImageTask(BaseTask):
         return made
 
     def rows_to_predict(self, data: Any) -> Sequence[Any]:
-        """Paths of pictures; a folder of them; one path; ``[[path], …]`` as 1.x has it; None: the predict list."""
+        """The pictures that `predict` was given, in their order, whatever their sizes.
+
+        Args:
+            data: Paths of pictures; pictures of Pillow's; arrays uint8 ``[h, w, 3]``, red first; any of them mixed, or
+                one alone; ``[[path], …]`` as 1.x has it; an array ``[n, h, w, 3]``; a folder; a table or list of paths.
+                None: the data set's predict list.
+
+        Raises:
+            DataError: Something else, or no predict list.
+        """
         if data is None:
             if self.dataset is None or not len(self.dataset.predict_examples):
                 raise DataError("nothing to predict", expected="data=[path, …], or a data set with a predict list")
             return self.dataset.predict_examples
         if isinstance(data, str | Path):
             return self.rows_of_file(Path(data), labelled=False)
-        if not isinstance(data, Sequence):
-            raise DataError(f"{data!r:.60} cannot be predicted", expected="paths of pictures, or a folder of them")
-        return [(row[0] if isinstance(row, list | tuple) else row) for row in data]
+        if isinstance(data, Image.Image | np.ndarray):
+            return list(data) if isinstance(data, np.ndarray) and data.ndim == 4 else [data]
+        if isinstance(data, Mapping) or not isinstance(data, Iterable):
+            raise DataError(
+                f"{data!r:.60} cannot be predicted",
+                expected="paths of pictures, pictures of Pillow's, arrays uint8 [h, w, 3], or a folder",
+            )
+        return [row[0] if isinstance(row, list | tuple) and row else row for row in data]
 
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
         """The pictures of a file: a picture; the pictures of a folder; those that a table or a list names.

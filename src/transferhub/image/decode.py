@@ -92,7 +92,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     """Any mode of Pillow's → RGB.
 
     Raises:
-        DataError: A float picture with values above 65535.
+        DataError: A float picture with values above 65535; colours that Pillow does not convert (LAB).
     """
     if picture.mode == "RGB":
         return picture if "transparency" not in picture.info else _on_white(picture)
@@ -100,7 +100,12 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         return Image.fromarray(_grey(np.asarray(picture))).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         return _on_white(picture)
-    return picture.convert("RGB")
+    try:
+        return picture.convert("RGB")
+    except ValueError:
+        raise DataError(
+            f"colours as {picture.mode!r}", expected="RGB, CMYK, grey or a palette", fix=LEAVE_OUT
+        ) from None
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

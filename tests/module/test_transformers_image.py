@@ -46,7 +46,7 @@ LABELS = ["ant", "bee", "wasp", "fly"]
 def saved(folder, kind):
     """What transformers pushes to the hub: configuration, weights with four classes, image processor."""
     name, sizes, processor = KINDS[kind]
-    config = getattr(transformers, name)(**sizes, id2label=dict(enumerate(LABELS)))
+    config = getattr(transformers, name)(**sizes, id2label=dict(enumerate(LABELS)), architectures=[])
     torch.manual_seed(1)
     model = transformers.AutoModelForImageClassification.from_config(config).eval()
     for part in model.modules():  # statistics as training leaves them
@@ -63,7 +63,7 @@ def noise(folder, count=3):
     draw, paths = np.random.default_rng(0), []
     for number in range(count):
         small = Image.fromarray(draw.integers(0, 255, (6, 8, 3), np.uint8))
-        small.resize((60 + 7 * number, 50), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+        small.resize([(100, 50), (50, 50), (50, 100)][number], Image.Resampling.BICUBIC).save(folder / f"{number}.png")
         paths.append(str(folder / f"{number}.png"))
     return paths
 

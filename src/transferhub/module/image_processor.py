@@ -16,7 +16,8 @@ LEVIT_PART = 224 / 256
 def preprocess_in(folder: Path) -> Preprocess:
     """What the image processor of a folder does, as our steps.
 
-    Its class brings what the file leaves out, so transformers reads it.
+    Its class brings what the file leaves out, so transformers reads it. Where an odd number of pixels is cut off, the
+    middle is rounded as torchvision and timm do, transformers' own is up to one pixel before it.
 
     Raises:
         ModuleError: There is none, or it does what our steps do not.
@@ -48,27 +49,10 @@ def preprocess_in(folder: Path) -> Preprocess:
 
 
 def _steps(processor: Any) -> Preprocess:
-    name, size = type(processor).__name__, _sides(processor.size)
-    way = processor.resample
-    number = int(getattr(way, "value", way)) if not isinstance(getattr(way, "value", way), str) else way.value
-    interpolation = WAYS[number] if isinstance(number, int) and number in WAYS else str(number)
-    shortest = size.get("shortest_edge")
-    part = getattr(processor, "crop_pct", None) if shortest else None
-    if shortest and name.startswith("ConvNext"):
-        if shortest >= CONVNEXT_WHOLE:
-            resized, seen, mode = (shortest, shortest), (shortest, shortest), "squash"
-        else:
-            resized, seen, mode = (int(shortest / part),) * 2, (shortest, shortest), "center"
-    else:
-        if name.startswith("Levit"):
-            part = LEVIT_PART
-        side = int(shortest / part) if shortest and part else shortest
-        resized, mode = ((side, side), "center") if side else ((size["height"], size["width"]), "squash")
-        seen = resized
-        if getattr(processor, "do_center_crop", False):
-            crop = _sides(processor.crop_size)
-            seen = crop["height"], crop["width"]
+    name = type(processor).__name__
+    seen, resized, mode = _sizes(processor, name)
     mean, std = _normal(processor, name)
+    way = int(processor.resample)
     flipped = bool(getattr(processor, "do_flip_channel_order", False))
     return Preprocess(
         width=seen[1],
@@ -77,9 +61,28 @@ def _steps(processor: Any) -> Preprocess:
         std=std,
         crop_pct=_part(seen, resized),
         crop_mode=mode,
-        interpolation=interpolation,
+        interpolation=WAYS.get(way, str(way)),
         channel_order="BGR" if flipped else "RGB",
     )
+
+
+def _sizes(processor: Any, name: str) -> tuple[tuple[int, int], tuple[int, int], str]:
+    """Height and width that the network sees, those of the resized picture that it is cut from, and `crop_mode`."""
+    size = _sides(processor.size)
+    side = size.get("shortest_edge")
+    if side is None:
+        resized, mode = (size["height"], size["width"]), "squash"
+    elif name.startswith("ConvNext") and side >= CONVNEXT_WHOLE:
+        return (side, side), (side, side), "squash"
+    else:
+        part = LEVIT_PART if name.startswith("Levit") else getattr(processor, "crop_pct", None) or 1
+        resized, mode = (int(side / part), int(side / part)), "center"
+        if name.startswith("ConvNext"):
+            return (side, side), resized, mode
+    if not getattr(processor, "do_center_crop", False):
+        return resized, resized, mode
+    crop = _sides(processor.crop_size)
+    return (crop["height"], crop["width"]), resized, mode
 
 
 def _sides(size: Any) -> dict[str, int]:

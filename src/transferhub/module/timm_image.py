@@ -84,6 +84,12 @@ class TimmModule(ImageModule):
             self.load(network, classifier=False)
         return TimmNetwork(network)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What timm builds the network with beside its classes."""
+        said = self.config.get("model_args") or {}
+        return {name: value for name, value in said.items() if name not in ("num_classes", "pretrained")}
+
     def network(self, num_classes: int) -> nn.Module:
         """Timm's network with random weights and a classifier of so many classes; 0: none.
 
@@ -92,11 +98,9 @@ class TimmModule(ImageModule):
         """
         import timm
 
-        said = self.config.get("model_args") or {}
-        arguments = {name: value for name, value in said.items() if name not in ("num_classes", "pretrained")}
         try:
             built: nn.Module = timm.create_model(
-                self.config["architecture"], pretrained=False, num_classes=num_classes, **arguments
+                self.config["architecture"], pretrained=False, num_classes=num_classes, **self.arguments
             )
         except Exception as error:  # whatever the architecture's own code raises
             raise ModuleError(
@@ -179,7 +183,7 @@ class TimmModule(ImageModule):
             raise ModuleError(f"{self.config['architecture']} is another network with classes: {', '.join(odd[:3])}")
         with atomic.writing(folder):
             save_file(as_saved(state), folder / WEIGHTS, metadata={"format": "pt"})
-        said = {**self.config, "num_classes": len(labels), "label_names": list(labels)}
+        said = {**self.config, "num_classes": len(labels), "label_names": list(labels), "model_args": self.arguments}
         said["pretrained_cfg"] = {**said["pretrained_cfg"], "num_classes": len(labels), "label_names": list(labels)}
         atomic.write_json(folder / CONFIG, said)
 

@@ -98,7 +98,7 @@ class TransformersImageModule(ImageModule):
         Raises:
             ModuleError: Weights that are damaged, or not those of this network.
         """
-        config = copy.deepcopy(self.config)
+        config = self._without_heads()
         config.num_labels = 0
         with quietly():
             if pretrained:
@@ -107,13 +107,19 @@ class TransformersImageModule(ImageModule):
                 model = _at_random(config).float()
         return TransformersImageNetwork(model)
 
+    def _without_heads(self) -> "PretrainedConfig":
+        """The configuration, of which transformers builds its first class for images: some have one for distilling."""
+        config = copy.deepcopy(self.config)
+        config.architectures = []
+        return config
+
     @functools.cached_property
     def with_classes(self) -> nn.Module:
         """Transformers' network with the classifier that it was pretrained with."""
         with quietly():
-            if not self.pretrained:
-                return _at_random(self.config).eval()
-            model: nn.Module = read_weights(CLASSIFIER, self.directory, self.config)[0].eval()
+            config = self.config
+            network = read_weights(CLASSIFIER, self.directory, config)[0] if self.pretrained else _at_random(config)
+        model: nn.Module = network.eval()
         return model
 
     def save_fine_tuned(
@@ -126,7 +132,7 @@ class TransformersImageModule(ImageModule):
     ) -> None:
         """Write a fine-tuned network as ``AutoModelForImageClassification`` opens it, and its image processor."""
         assert isinstance(backbone, TransformersImageNetwork)
-        config = copy.deepcopy(self.config)
+        config = self._without_heads()
         config.id2label = dict(enumerate(labels))
         config.label2id = {name: number for number, name in enumerate(labels)}
         config.problem_type = problem_type

@@ -226,12 +226,6 @@ def test_what_is_neither_deep_nor_transparent_is_what_pillow_converts(tmp_path, 
             assert np.array_equal(np.asarray(upright(opened)), wanted), kind
 
 
-def test_colours_that_pillow_does_not_convert_are_named(tmp_path):
-    Image.new("LAB", (4, 4), (90, 10, 10)).save(tmp_path / "lab.tif")
-    with pytest.raises(DataError, match=r"lab\.tif: colours as 'LAB'"):
-        decode(tmp_path / "lab.tif")
-
-
 @pytest.mark.parametrize("size", [(1600, 1200), (700, 2000), (450, 460)])
 def test_what_a_network_sees_of_a_jpeg_hardly_depends_on_the_size_it_is_decoded_at(tmp_path, size):
     draw = np.random.default_rng(1)

@@ -280,5 +280,5 @@ def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network,
         with pytest.raises(DataError, match=said):
             best.predict(wrong)
     (tmp_path / "half.png").write_bytes((tmp_path / "3.png").read_bytes()[:2000])
-    with pytest.raises(DataError, match=r"half\.png is damaged"):
-        best.predict([Image.open(tmp_path / "half.png")])
+    with Image.open(tmp_path / "half.png") as half, pytest.raises(DataError, match=r"half\.png is damaged"):
+        best.predict([half])

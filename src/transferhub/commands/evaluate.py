@@ -23,6 +23,7 @@ def evaluate(
     encoding: options.Encoding = None,
     header: options.Header = None,
     quoted: options.Quoted = None,
+    skip_broken: options.SkipBroken = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a best model on a file with labels, in fp32.
@@ -34,5 +35,6 @@ def evaluate(
     path, task = options.given_path(file, "FILE"), hub.load(best_model)
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
-    scores = task.evaluate(task.rows_of_file(path, labelled=True, columns=columns, form=form))
+    rows = task.rows_of_file(path, labelled=True, columns=columns, form=form)
+    scores = task.evaluate(options.without_broken(task, rows) if skip_broken else rows)
     print(json.dumps(scores) if as_json else "\n".join(f"{name:10} {value:.5f}" for name, value in scores.items()))

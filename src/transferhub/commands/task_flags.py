@@ -58,9 +58,7 @@ class TaskFlags:
     augment: Annotated[
         str | None, typer.Option(help="Of training pictures: none, light, standard or strong. Default: light.")
     ] = None
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
-    ] = False
+    skip_broken: options.SkipBroken = False
     add_crf: Annotated[
         bool | None, typer.Option("--add-crf", help="Of sequence-labeling: a CRF on top of the linear layer.")
     ] = None

@@ -126,18 +126,10 @@ class PictureDataset(BaseDataset):
         whole = copy.copy(self)
         whole._label_list = self.label_list
         for phase in PHASES:
-            examples: Any = self.get_examples(phase)
-            broken = picture_checks.broken(examples)
-            if not broken:
-                continue
-            if len(broken) == len(examples):
-                raise DataError(
-                    f"{self.name}: none of the {len(examples)} pictures of {phase} can be read: {broken[0]}"
-                )
-            kept = np.setdiff1d(np.arange(len(examples)), list(broken))
-            picture_checks.say_broken(phase, broken, len(examples))
-            rows = examples.take(kept) if isinstance(examples, Pictures) else [examples[row] for row in kept]
-            setattr(whole, f"{phase}_examples", rows)
+            rows = self.get_examples(phase)
+            kept = picture_checks.whole_rows(rows, phase) if len(rows) else rows
+            if kept is not rows:
+                setattr(whole, f"{phase}_examples", kept)
         return whole
 
 

@@ -92,7 +92,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     """Any mode of Pillow's → RGB.
 
     Raises:
-        DataError: A float picture with values above 65535; colours that Pillow does not convert (LAB).
+        DataError: A float picture with values above 65535.
     """
     if picture.mode == "RGB":
         return picture if "transparency" not in picture.info else _on_white(picture)
@@ -100,12 +100,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         return Image.fromarray(_grey(np.asarray(picture))).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         return _on_white(picture)
-    try:
-        return picture.convert("RGB")
-    except ValueError:
-        raise DataError(
-            f"colours as {picture.mode!r}", expected="RGB, CMYK, grey or a palette", fix=LEAVE_OUT
-        ) from None
+    return picture.convert("RGB")
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
@@ -144,7 +139,7 @@ def _said(name: str) -> Iterator[None]:
         raise DataError(
             f"{name} is too large to be opened (a decompression bomb?): {str(error).split(',')[0]}",
             expected="at most 2 * PIL.Image.MAX_IMAGE_PIXELS pixels",
-            fix="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from",
+            fix=f"make it smaller, raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from, or {LEAVE_OUT}",
         ) from None
     except UnidentifiedImageError:
         raise _no_picture(name) from None
@@ -166,9 +161,7 @@ def _no_picture(name: str) -> DataError:
         with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
             head = file.read(16)
         what = f"{name} is no picture: it begins with {head!r}"
-    return DataError(
-        what, expected=KINDS, fix="remove it, or leave such files out: load_images(…, broken='skip') or --skip-broken"
-    )
+    return DataError(what, expected=KINDS, fix=f"remove it, or {LEAVE_OUT}")
 
 
 def _reduce(opened: Image.Image, least: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from transferhub.dataset import BaseDataset, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
+from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
 from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
 from transferhub.dataset.raw import suffix_of
@@ -171,6 +172,14 @@ class ImageTask(BaseTask):
             )
         return [row[0] if isinstance(row, list | tuple) and row else row for row in data]
 
+    def without_broken(self, rows: Any) -> Sequence[Any]:
+        """What `predict` or `evaluate` takes, without the pictures that cannot be decoded; they are named in the log.
+
+        Raises:
+            DataError: None can be decoded.
+        """
+        return whole_rows(self.rows_to_predict(rows) if isinstance(rows, str | Path) else rows, "those given")
+
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
         """The pictures of a file: a picture; the pictures of a folder; those that a table or a list names.
 
@@ -212,7 +221,11 @@ def pictures_in(path: Path) -> list[str]:
 def _own_feature(task: str, module: Module | None, *, trainable: bool) -> Variable:
     if not isinstance(module, ImageModule):
         said = "a task without a network" if module is None else f"{module.name} is no image network"
-        raise ConfigError(said, expected=f'{task}(module="timm:resnet18", dataset=…), or feature= and data_reader=')
+        raise ConfigError(
+            said,
+            expected=f'{task}(module="timm:resnet18", dataset=…), or feature= and data_reader=',
+            fix="fractal-mini is here; timm:NAME, hf:OWNER/NAME, a folder of either; `hub list --all` shows more",
+        )
     _, outputs, _ = module.context(trainable=trainable)
     return outputs["feature_map"]
 

@@ -16,7 +16,7 @@ from transferhub.graph.network import train_what_moves
 from transferhub.log import logger
 
 GAIN = 1.15  # bf16 must be this much faster to be chosen
-TRIALS, ENOUGH = (2, 5), 1.0  # steps that are timed: from 2 to 5, no more after a second
+TRIALS, ENOUGH = (1, 20), 2.0  # timed steps of each, in turn: one at least, 20 at most, no more after two seconds
 
 
 class Working:
@@ -113,7 +113,7 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
     key = f"{where}, torch {torch.__version__}, {json.dumps(dict(architecture), sort_keys=True)}"
     known = _read()
     if key not in known:
-        seconds = {name: _time(network, loss, name) for name in ("fp32", "bf16")}
+        seconds = _time(network, loss)
         chosen = "bf16" if seconds["fp32"] > GAIN * seconds["bf16"] else "fp32"
         known = {**_read(), key: {"precision": chosen, "seconds_a_step": seconds}}
         atomic.write_json(paths.tuning(), known)
@@ -127,26 +127,37 @@ def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture
     return str(known[key]["precision"])
 
 
-def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: str) -> float:
-    trial = Working(copy.deepcopy(network), precision).network.train()
-    best, began = float("inf"), time.perf_counter()
-    try:
-        for number in range(TRIALS[1]):
-            started = time.perf_counter()
-            if number >= TRIALS[0] and started - began > ENOUGH:
-                break
-            loss(trial).backward()  # type: ignore[no-untyped-call]
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best = min(best, time.perf_counter() - started)
-            trial.zero_grad(set_to_none=True)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):  # else this precision is not the faster one
-            if precision == "fp32":
-                raise
-            logger.info("Precision: this network does not run in bf16: %s", str(error).partition("\n")[0])
-            return float("inf")
+def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor]) -> dict[str, float]:
+    """Seconds of the fastest step in each precision, after one to warm up; in turn, so that load meets both."""
+    trials = {name: Working(copy.deepcopy(network), name).network.train() for name in ("fp32", "bf16")}
+    best, began = dict.fromkeys(trials, float("inf")), 0.0
+    for number in range(1 + TRIALS[1]):
+        if number > TRIALS[0] and time.perf_counter() - began > ENOUGH:
+            break
+        if number == 1:
+            began = time.perf_counter()
+        for name, trial in list(trials.items()):
+            try:
+                seconds = _step(trial, loss)
+            except (RuntimeError, MemoryError) as error:
+                del trials[name]  # this precision is not the faster one
+                best[name] = float("inf")
+                if not is_out_of_memory(error):
+                    if name == "fp32":
+                        raise
+                    logger.info("Precision: this network does not run in bf16: %s", str(error).partition("\n")[0])
+            else:
+                best[name] = min(best[name], seconds) if number else best[name]
     return best
+
+
+def _step(trial: nn.Module, loss: Callable[[nn.Module], Tensor]) -> float:
+    started = time.perf_counter()
+    loss(trial).backward()  # type: ignore[no-untyped-call]
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    trial.zero_grad(set_to_none=True)
+    return time.perf_counter() - started
 
 
 def _can_bf16(device: torch.device) -> bool:

@@ -148,7 +148,7 @@ def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
     if config.precision != "auto":
         return config.precision
     order = np.argsort(splits.train.lengths, kind="stable")
-    middle = order[len(order) // 2 :][: min(config.batch_size, 16)]
+    middle = order[len(order) // 2 :][: min(config.batch_size, 64)]
     batch = tensors(splits.train, middle, splits.pad, config.device)
 
     def loss(trial: torch.nn.Module) -> torch.Tensor:

@@ -107,8 +107,8 @@ def test_the_feature_is_what_the_architectures_classifier_stands_on(kind, tmp_pa
     assert depths[-1] == 0
 
 
-@pytest.mark.parametrize("kind", ["vit", "convnext", "resnet"])
-def test_a_fine_tuned_network_opens_with_transformers_with_equal_logits(kind, tmp_path):
+@pytest.mark.parametrize(("kind", "precision"), [("vit", "bf16"), ("convnext", "fp32"), ("resnet", "bf16")])
+def test_a_fine_tuned_network_opens_with_transformers_with_equal_logits(kind, precision, tmp_path):
     saved(tmp_path / "net", kind)
     for label, colour in (("green", (40, 180, 60)), ("red", (200, 50, 40))):
         (tmp_path / "set" / label).mkdir(parents=True)
@@ -117,7 +117,7 @@ def test_a_fine_tuned_network_opens_with_transformers_with_equal_logits(kind, tm
                 tmp_path / "set" / label / f"{number}.png"
             )
     strategy = hub.AdamWeightDecayStrategy(learning_rate=1e-3)
-    given = {"num_epoch": 2, "batch_size": 4, "precision": "fp32", "checkpoint_dir": tmp_path / "run"}
+    given = {"num_epoch": 2, "batch_size": 4, "precision": precision, "checkpoint_dir": tmp_path / "run"}
     task = hub.ImageClassifierTask(
         module=hub.Module(directory=tmp_path / "net"),
         dataset=tmp_path / "set",

@@ -146,10 +146,13 @@ def architecture(folder: Path) -> str:
 
 
 def is_of_pictures(kind: str) -> bool:
-    """Whether a ``model_type`` of transformers is that of a network that classifies pictures."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    """Whether a ``model_type`` of transformers is that of a network that classifies pictures, and reads no texts."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
 
-    return kind in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    return kind in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def json_object(path: Path) -> dict[str, object]:

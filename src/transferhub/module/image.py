@@ -169,7 +169,7 @@ class ImageModule(Module):
                 expected="paths=[…] or images=[…]; both numbers at least 1",
             )
         device = "cuda" if use_gpu and torch.cuda.is_available() else "cpu"
-        network, names = self.with_classes.to(device), self.source_labels
+        names, network = self.source_labels, self.with_classes.to(device)
         found: list[dict[str, float]] = []
         for start in range(0, len(given), batch_size):
             part = [self.preprocess.seen(self.preprocess.whole(each)) for each in given[start : start + batch_size]]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from transferhub import atomic
 from transferhub.errors import ModuleError
+from transferhub.graph import seeded
 from transferhub.graph.depth import depths_by_blocks
 from transferhub.image import Preprocess
 from transferhub.module.files import CONFIG, PROCESSOR
@@ -116,7 +117,7 @@ class TransformersImageModule(ImageModule):
     @functools.cached_property
     def with_classes(self) -> nn.Module:
         """Transformers' network with the classifier that it was pretrained with."""
-        with quietly():
+        with quietly(), seeded(0, "backbone"):
             config = self.config
             network = read_weights(CLASSIFIER, self.directory, config)[0] if self.pretrained else _at_random(config)
         model: nn.Module = network.eval()

@@ -24,6 +24,7 @@ def evaluate(
     header: options.Header = None,
     quoted: options.Quoted = None,
     confidence_interval: options.ConfidenceInterval = None,
+    skip_broken: options.SkipBroken = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Score a best model on a file with labels, in fp32.
@@ -37,7 +38,9 @@ def evaluate(
     columns = {"text": text_column, "text_pair": text_pair_column, "label": label_column}
     form = {"delimiter": delimiter, "encoding": encoding, "header": header, "quoted": quoted}
     rows = task.rows_of_file(path, labelled=True, columns=columns, form=form)
-    scores = task.evaluate(rows, confidence_interval=confidence_interval)
+    scores = task.evaluate(
+        options.without_broken(task, rows) if skip_broken else rows, confidence_interval=confidence_interval
+    )
     intervals = confidence.as_json(scores.intervals)
     print(json.dumps({**scores, **({"intervals": intervals} if intervals else {})}) if as_json else scores)
     if confidence_interval is not None and not as_json:

@@ -13,6 +13,7 @@ from transferhub.errors import ConfigError, DataError, did_you_mean
 if TYPE_CHECKING:
     from transferhub.dataset import BaseDataset
     from transferhub.strategy import Strategy
+    from transferhub.task.base_task import BaseTask
 
 STRATEGY_NAMES = ("default", "adamw", "l2sp", "ulmfit", "combined", "lora")  # strategy.STRATEGIES, which imports torch
 
@@ -34,6 +35,9 @@ Header = Annotated[
 Quoted = Annotated[
     bool | None, typer.Option("--quoted/--no-quoted", help="Whether quotes enclose cells. Default: in csv files.")
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
+]
 BestModel = Annotated[Path, typer.Argument(help="The best_model folder of a run.")]
 MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
 BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
@@ -48,6 +52,19 @@ StrategyArg = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE, an argument of the strategy; may be given several times: dis_blocks=3."),
 ]
+
+
+def without_broken(task: "BaseTask", rows: Any) -> Any:
+    """Rows of a model of pictures without those that cannot be decoded: what --skip-broken asks for.
+
+    Raises:
+        ConfigError: A model of something else.
+    """
+    from transferhub.task.image_task import ImageTask
+
+    if not isinstance(task, ImageTask):
+        raise ConfigError(f"--skip-broken with a {type(task).__name__}", expected="a model of pictures")
+    return task.without_broken(rows)
 
 
 def given_path(text: str, name: str) -> Path:

@@ -31,7 +31,9 @@ TASKS = {
     "pointwise-text-matching": "PointwiseTextMatchingTask",  # each text read by itself
     "pairwise-text-matching": "PairwiseTextMatchingTask",  # of triples
     "image-classification": "ImageClassifierTask",
+    "image-multi-label": "MultiLabelImageClassifierTask",
 }
+PICTURES = ("image-classification", "image-multi-label")
 COLUMN_FLAGS = ("text_column", "label_column")
 LOSSES = ("cross_entropy", "focal", "hinge", "rank")  # as the tasks have them, which import torch
 MATCHING = ("pointwise-text-matching", "pairwise-text-matching")
@@ -66,9 +68,7 @@ class TaskFlags:
     augment: Annotated[
         str | None, typer.Option(help="Of training pictures: none, light, standard or strong. Default: light.")
     ] = None
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
-    ] = False
+    skip_broken: options.SkipBroken = False
     add_crf: Annotated[
         bool | None, typer.Option("--add-crf", help="Of sequence-labeling: a CRF on top of the linear layer.")
     ] = None
@@ -177,21 +177,22 @@ class TaskFlags:
         path = options.given_path(str(self.train), "--train")
         beside = {name: getattr(self, name) for name in ("dev", "test", *COLUMN_FLAGS, *TEXT_FLAGS)}
         if (built_in := options.built_in_set(path, beside)) is not None:
-            wanted = (self.task_class.kind or "classes", self.task == "image-classification")
+            wanted = (self.task_class.kind or "classes", self.task in PICTURES)
             if (built_in.kind, isinstance(built_in, hub.dataset.BaseCVDataset)) != wanted:
                 raise ConfigError(f"--task {self.task} with the data set {path}", expected="rows of this kind of task")
             return built_in
         if self.label_list is not None:
             self._refuse("label_list")
-        if self.task == "image-classification":
-            return self._pictures(path)
+        if self.task in PICTURES:
+            return self._pictures(path, label)
         if self.skip_broken:
-            raise ConfigError(f"--skip-broken with --task {self.task}", expected="--task image-classification")
+            raise ConfigError(f"--skip-broken with --task {self.task}", expected=f"--task {' or '.join(PICTURES)}")
         from transferhub.module.timm_files import is_image
 
         if is_image(self.module):
             raise ConfigError(
-                f"--task {self.task} with the image network {self.module}", fix="--task image-classification"
+                f"--task {self.task} with the image network {self.module}",
+                fix=f"--task image-{'multi-label' if self.task == 'multi-label' else 'classification'}",
             )
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
@@ -225,7 +226,7 @@ class TaskFlags:
             {"train": path, "dev": self.dev, "test": self.test}, options.names_of(self.label_list), **form
         )
 
-    def _pictures(self, path: Path) -> "BaseDataset":
+    def _pictures(self, path: Path, label: Any) -> "BaseDataset":
         import transferhub as hub
         from transferhub.dataset.picture_tables import refuse_text_flags
 
@@ -235,8 +236,9 @@ class TaskFlags:
             self.dev,
             self.test,
             path=self.text_column,
-            label=self.label_column,
+            label=label,
             label_list=options.names_of(self.label_list),
+            kind=self.task_class.kind or "classes",
             broken="skip" if self.skip_broken else "refuse",
         )
 

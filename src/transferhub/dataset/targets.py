@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,27 @@ class Form(NamedTuple):
 
     kind: str
     separator: str
+
+
+class Coded(Protocol):
+    """Rows whose labels recur: `Examples` of such a kind, and `Pictures` with label sets."""
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The place of each row's label in `label_names`; -1: no label."""
+
+    @property
+    def label_names(self) -> list[str]:
+        """The labels, each once."""
+
+    @property
+    def found_labels(self) -> list[str]:
+        """Those that occur."""
+
+
+def is_coded(examples: Any) -> TypeGuard[Coded]:
+    """Whether rows say their labels as codes."""
+    return bool(getattr(examples, "coded", False))
 
 
 def values(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.float32]:
@@ -92,7 +113,7 @@ def label_sets(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.uint8]:
             place = where(examples, row, f"{phase}_examples")
             raise DataError(f"{place}: {error.what}", expected=error.expected, fix=error.fix) from None
 
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         codes = examples.codes
         used, first = np.unique(codes, return_index=True)
         table = np.zeros((len(examples.label_names) + 1, len(names)), np.uint8)
@@ -150,7 +171,7 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
         if form.kind == "flags":
             return [str(place) for place in range(len(_pieces(distinct[0], None)))]
         return sorted({part for label in distinct for part in _pieces(label, form.separator)}, key=as_number)
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         return sorted(examples.found_labels, key=as_number)
     return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
 
@@ -186,7 +207,7 @@ def with_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> "Bas
         )
     rows = dataset.train_examples
     by_name = all(hasattr(row, "label") for row in itertools.islice(rows, 1))
-    if not by_name or (kind == "labels" and label_form(dataset).kind != "names"):
+    if label_form(dataset).kind != "names" if kind == "labels" else not by_name:
         raise ConfigError(
             f"label_list={wanted!r:.80}, but the rows hold numbers of {has!r:.80}, in this order",
             expected="the same order, or names of which none is a label of the data set",
@@ -239,12 +260,13 @@ def _labels(examples: Sequence[InputExample]) -> Iterable[Any]:
         for start in range(0, len(examples), 1024):
             yield from examples.labels(start, min(start + 1024, len(examples)))
     else:
-        for example in examples:
-            yield example.label
+        rows: Iterable[Any] = examples
+        for row in rows:
+            yield row[1] if isinstance(row, list | tuple) else row.label  # (path, label) of a picture
 
 
 def _distinct(examples: Sequence[InputExample]) -> list[Any]:
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         return list(examples.found_labels)
     found = {
         str(label) if isinstance(label, str) else json.dumps(plain(label), default=str): label

@@ -19,6 +19,7 @@ from transferhub.commands import main
 
 BLOCK = re.compile(r"^(?:<!-- (file|needs): (.+?) -->\n)?```(\w*)\n(.*?)^```$", re.M | re.S)
 RUN = ("python", "bash")
+NAMED_RUN = "ckpt_20261121101500"  # how pages call the folder of the run before, whose name is its time
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def run(page: Path, instead: Mapping[str, str]) -> int:
     count = 0
     for block in blocks(page):
         text = block.text
-        for written, small in instead.items():
+        for written, small in {**instead, NAMED_RUN: _last_run()}.items():
             text = text.replace(written, small)
         if block.file:
             Path(block.file).write_text(text, encoding="utf-8")
@@ -83,6 +84,10 @@ def commands(text: str) -> list[list[str]]:
     """The commands of a shell block as lists of words."""
     lines = text.replace("\\\n", " ").splitlines()
     return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def _last_run() -> str:
+    return max((path.name for path in Path().glob("ckpt_2*")), default=NAMED_RUN)
 
 
 def _run_command(words: list[str], block: Block) -> None:

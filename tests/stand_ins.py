@@ -13,6 +13,7 @@ from conftest import BAD, GOOD, WORDS, reviews, write_csv, write_tiny_module
 # Text on a page → what is run instead of it: searches and pretraining of a size for tests.
 INSTEAD = {
     "--trials 20": "--trials 2",
+    "--trials 8": "--trials 2",
     "--workers 2": "--workers 1",
     "trials=20": "trials=2",
     "--popsize 5 --round 10": "--popsize 1 --round 2",

@@ -71,9 +71,9 @@ def write_files(folder: Path) -> None:
     write_csv(folder / "new.csv", [(text,) for text, _ in reviews(6, 4)], ("text",))
     (folder / "new_zh.txt").write_text("交通方便\n房间太小了\n", encoding="utf-8")
     write_csv(folder / "pairs.csv", [(t, "the room was good", name) for t, name in rows], ("text_a", "text_b", "label"))
-    flags = [(text, *(int(word in text.split()) for word in ("good", "bad", "dull"))) for text, _ in rows]
+    flags = [(text, *(str(int(word in text.split())) for word in ("good", "bad", "dull"))) for text, _ in rows]
     write_csv(folder / "comments.csv", flags, ("text", "toxic", "obscene", "insult"))
-    write_csv(folder / "ratings.csv", [(text, stars(text)) for text, _ in rows], ("text", "stars"))
+    write_csv(folder / "ratings.csv", [(text, str(stars(text))) for text, _ in rows], ("text", "stars"))
     sentences = ["".join(f"{word} {tag(word)}\n" for word in text.split()) for text, _ in rows]
     (folder / "ner.conll").write_text("\n".join(sentences), encoding="utf-8")
     for split in ("train", "dev"):

@@ -14,7 +14,11 @@ from transferhub.commands.app import app
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 CHINESE = [page for page in PAGES if page.name.endswith(".zh.md")]
-WITH_CODE = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if page not in CHINESE]
+WITH_CODE = [
+    page
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+    if page not in CHINESE and any(block.language in pages.RUN for block in pages.blocks(page))
+]
 NOT_RUN = [block for page in WITH_CODE for block in pages.blocks(page) if block.needs]
 PRINTED = {  # page → some of what it prints when it is run
     "extend.md": ("HeadOnly", "DefaultStrategy", "frozen"),

@@ -5,9 +5,10 @@
 The same pictures, augmentation, batches and AdamW at a constant rate, in turn: random weights, hymenoptera's 244
 training pictures at 224 px, crops of 70 to 100 % of a picture, mirrored. Images a second are those from the end of the
 first step to the end of the last, with all that happens between steps; the first step of a run is not counted on either
-side. Ours runs as `ImageClassifierTask` does without settings: precision by measuring, pictures decoded once. Frozen:
-seconds of an epoch after the first, of the loop that computes the backbone anew each time and of ours, which keeps its
-features. Then a folder of a million files is opened. The table goes to bench/images.md.
+side. A run is a process of its own: ours sets the C library's allocator, which would serve the other side too. Ours
+runs as `ImageClassifierTask` does without settings: precision by measuring, pictures decoded once. Frozen: seconds of
+an epoch after the first, of the loop that computes the backbone anew each time and of ours, which keeps its features.
+Then a folder of a million files is opened. The table goes to bench/images.md.
 """
 
 import argparse
@@ -113,6 +114,17 @@ def ours(net, epochs, seed, frozen=False):
     return clock, result.precision
 
 
+def run(side, net, epochs, seed, frozen=False):
+    """A run in a process of its own: its clock and precision."""
+    command = [sys.executable, __file__, "--side", side, "--nets", net, "--epochs", str(epochs), "--seed", str(seed)]
+    done = subprocess.run([*command, *(["--frozen"] if frozen else [])], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    clock, said = Clock(), json.loads(done.stdout.splitlines()[-1])
+    clock.ends, clock.pictures, clock.losses = said["ends"], said["pictures"], said["losses"]
+    return clock, said["precision"]
+
+
 def spread(values, form=".1f"):
     return f"{statistics.median(values):{form}} ({min(values):{form}}–{max(values):{form}})"
 
@@ -120,11 +132,11 @@ def spread(values, form=".1f"):
 def trained(net, given):
     """The lines of the table of one network."""
     steps = -(-244 // BATCH)
-    ours(net, 1, 0)  # decodes the pictures, chooses the precision
+    run("ours", net, 1, 0)  # decodes the pictures, chooses the precision
     taken = {"usual": [], "ours": []}
     for number in range(given.rounds):
-        for name, side in (("usual", usual), ("ours", ours)):
-            clock, precision = side(net, given.epochs, number)
+        for name in taken:
+            clock, precision = run(name, net, given.epochs, number)
             taken[name].append((clock.speed(), clock.curve(steps), precision))
             print(net, name, number, f"{clock.speed():.1f} images/s", clock.curve(steps), precision, flush=True)
     speeds = {name: [speed for speed, _, _ in runs] for name, runs in taken.items()}
@@ -142,8 +154,8 @@ def trained(net, given):
 def frozen(net, given):
     """Seconds of an epoch after the first, of both."""
     steps = -(-244 // BATCH)
-    slow = usual(net, 3, 0, frozen=True)[0].epochs(steps)
-    fast = ours(net, 11, 0, frozen=True)[0].epochs(steps)
+    slow = run("usual", net, 3, 0, frozen=True)[0].epochs(steps)
+    fast = run("ours", net, 11, 0, frozen=True)[0].epochs(steps)
     ratio = statistics.median(slow) / statistics.median(fast)
     return (
         f"Frozen {net}, seconds of an epoch after the first: usual {spread(slow, '.2f')}, ours {spread(fast, '.4f')}: "
@@ -189,9 +201,17 @@ def main():
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--million", type=int, default=1_000_000, help="files of the large folder; 0: none")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("usual", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--frozen", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.folder:
         open_folder(given.folder)
+        return
+    if given.side:
+        side = {"usual": usual, "ours": ours}[given.side]
+        clock, precision = side(given.nets[0], given.epochs, given.seed, given.frozen)
+        print(json.dumps({**vars(clock), "precision": precision}))
         return
     opened = [million(given.million)] if given.million else []
     print(*opened, sep="\n", flush=True)

@@ -5,7 +5,8 @@
 The document pads every review to 500 words and trains in fp32, batches of 64, Adam; the test rows are scored after each
 epoch. Ours are the networks of examples/text_classification. Seconds are those of the loop, training steps and an
 evaluation an epoch; what stands before it (cutting words, vectors) is the same work on both sides and not counted.
-With --memory the rows are doubled and quadrupled, each run a process of its own. The table goes to bench/networks.md.
+Each run is a process of its own. With --memory the rows are doubled and quadrupled.
+The table goes to bench/networks.md.
 """
 
 import argparse
@@ -13,7 +14,6 @@ import csv
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -138,10 +138,11 @@ def document(net, given, seed):
     return training, evaluating, scores, "fp32"
 
 
-def peak(net, folder, home):
-    """MB at most of a run of ours on a folder, in a process of its own."""
-    command = [sys.executable, __file__, "--one", net, "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TRANSFERHUB_HOME": str(home)})
+def run(side, net, folder, epochs, seed):
+    """A run in a process of its own (ours sets the C library's allocator): what it found, and its peak of memory."""
+    command = [sys.executable, __file__, "--side", side, "--nets", net, "--folder", str(folder)]
+    command += ["--epochs", str(epochs), "--seed", str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -151,21 +152,15 @@ def spread(values, form):
     return f"{statistics.median(values):{form}} ({min(values):{form}}–{max(values):{form}})"
 
 
-def compare(net, folder, scratch, given):
+def compare(net, folder, given):
     """Rounds of one network on both sides; lines of the table."""
-    sides = {"document": document, "TransferHub": ours}
-    taken = {name: [] for name in sides}
-    for number in range(-1, given.rounds):  # the first: precision is chosen, words are cut; not counted
-        for name, side in sides.items():
-            if number < 0 and name == "document":
-                continue
-            run = scratch / f"{net}-{number}"
-            epochs = 1 if number < 0 else EPOCHS[net]
-            found = side(net, options(folder, net, epochs, run), max(number, 0))
-            print(net, name, number, found, flush=True)
-            if number >= 0:
-                taken[name].append(found)
-            shutil.rmtree(run, ignore_errors=True)
+    taken = {"document": [], "TransferHub": []}
+    run("TransferHub", net, folder, 1, 0)  # precision is chosen, words are cut; not counted
+    for number in range(given.rounds):
+        for name, runs in taken.items():
+            *found, held = run(name, net, folder, EPOCHS[net], number)
+            print(net, name, number, found, held, flush=True)
+            runs.append(found)
     seen = given.rows * EPOCHS[net] / 1000, max(given.rows // 2, BATCH) * EPOCHS[net] / 1000
     lines = []
     for name, runs in taken.items():
@@ -191,16 +186,20 @@ def main():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--nets", nargs="+", default=list(RATES), choices=list(RATES))
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--one", choices=list(RATES), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("document", "TransferHub"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--epochs", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     sys.path.insert(0, str(HERE.parent / "examples" / "text_classification"))
-    if given.one:
-        run = given.folder.with_name(f"run-{given.folder.name}-{given.one}")
+    if given.side:
         from transferhub.task.result import peak_rss_mb
 
-        ours(given.one, options(given.folder, given.one, 1, run), 0)
-        print(json.dumps(peak_rss_mb()))
+        side = {"document": document, "TransferHub": ours}[given.side]
+        with tempfile.TemporaryDirectory() as name:
+            chosen = options(given.folder, given.nets[0], given.epochs, Path(name) / "run")
+            found = side(given.nets[0], chosen, given.seed)
+        print(json.dumps([*found, peak_rss_mb()]))
         return
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -208,11 +207,11 @@ def main():
         import torch
 
         folder = write(scratch / "rows", given.rows)
-        lines = [line for net in given.nets for line in compare(net, folder, scratch, given)]
+        lines = [line for net in given.nets for line in compare(net, folder, given)]
         held = []
         for times in (1, 2, 4) if given.memory else ():
             copies = write(scratch / f"times{times}", given.rows, times)
-            said = [f"{peak(net, copies, scratch / 'home')} MB {net}" for net in given.nets]
+            said = [f"{run('TransferHub', net, copies, 1, 0)[-1]} MB {net}" for net in given.nets]
             held.append(f"{given.rows * times} rows: {', '.join(said)}")
             print(held[-1], flush=True)
     table = [

@@ -26,5 +26,5 @@ for split, scores in (("dev", result.dev), ("test", result.test)):
 print(f"""
 best model  {result.best_model}
 report      {result.report}
-curves      tensorboard --logdir {result.checkpoint_dir}/visualization
+curves      hub board {result.checkpoint_dir}
 use it      hub predict {result.best_model} FILE     or     hub.load("{result.best_model}").predict([...])""")

@@ -57,7 +57,7 @@ def write_architecture(kind: str, folder: Path) -> Path:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     folder.mkdir(parents=True, exist_ok=True)
     with quietly():

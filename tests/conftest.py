@@ -114,7 +114,7 @@ def write_tiny_module(folder: Path, positions: int = 64) -> Path:
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     folder.mkdir(parents=True, exist_ok=True)
     pieces = [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import filelock
 
 from transferhub import atomic, paths
-from transferhub.errors import ConfigError
+from transferhub.errors import ConfigError, did_you_mean
 from transferhub.log import logger
 
 KINDS = ("rows", "columns", "archives", "vectors", "features", "pictures")
@@ -127,7 +127,8 @@ def clear(kind: str | None = None) -> int:
 
 def _chosen(kind: str | None) -> tuple[str, ...]:
     if kind is not None and kind not in KINDS:
-        raise ConfigError(f"the cache has no {kind!r}", expected=f"one of {', '.join(KINDS)}")
+        near = did_you_mean(kind, KINDS) or None
+        raise ConfigError(f"the cache has no {kind!r}", expected=f"one of {', '.join(KINDS)}", fix=near)
     return KINDS if kind is None else (kind,)
 
 

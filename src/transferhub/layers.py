@@ -16,11 +16,17 @@ from typing import Any, Literal
 
 import torch
 
-from transferhub.errors import ConfigError, did_you_mean
+from transferhub.errors import ConfigError
+from transferhub.graph.arguments import (
+    check_like_vectors,
+    check_numbers,
+    check_sequence,
+    known_act,
+    known_count,
+    known_pool,
+)
 from transferhub.graph.build import add_layer
-from transferhub.graph.dense import ACTIVATIONS
 from transferhub.graph.initial import Initial
-from transferhub.graph.pooling import POOLS
 from transferhub.graph.programs import common_program, current_program
 from transferhub.graph.variable import Variable, mask_of, needs_fixed_length
 
@@ -93,7 +99,7 @@ def fc(
     Raises:
         ConfigError: Ids, a size that is not known, more axes than there are.
     """
-    _numbers(input, "fc")
+    check_numbers(input, "fc")
     rank = len(input.shape)
     kept = (2 if rank == 3 else 1) if num_flatten_dims is None else num_flatten_dims
     if not 1 <= kept < rank or (rank != 3 and kept != 1):
@@ -113,8 +119,8 @@ def fc(
         "fc",
         {
             "inputs": inputs,
-            "size": _count(size, "fc", "size"),
-            "act": _known_act(act, "fc"),
+            "size": known_count(size, "fc", "size"),
+            "act": known_act(act, "fc"),
             "flatten": kept < rank - 1,
             "bias": bias,
             "initial": None if initializer is None else dict(initializer),
@@ -162,7 +168,7 @@ def embedding(
         raise ConfigError(f"embedding: input={input!s:.80}", expected="ids, int64 [B, L], say inputs['word_ids']")
     if len(size) != 2:
         raise ConfigError(f"embedding: size={list(size)}", expected="[rows, dim]")
-    rows, dim = (_count(number, "embedding", "size") for number in size)
+    rows, dim = (known_count(number, "embedding", "size") for number in size)
     if padding_idx is not None and not 0 <= padding_idx < rows:
         raise ConfigError(f"embedding: padding_idx={padding_idx}", expected=f"0 to {rows - 1}")
     values = None
@@ -230,7 +236,7 @@ def projected_gru(
         initializer: How the weights are drawn; None: Glorot's.
         **options: name, share, trainable, lr_scale.
     """
-    _sequence(input, "projected_gru")
+    check_sequence(input, "projected_gru")
     if input.shape[-1] != 3 * size:
         raise ConfigError(
             f"projected_gru: {input} for size={size}",
@@ -260,13 +266,13 @@ def conv_pool(
         pool: As `sequence_pool`; None: no pool, ``[B, L, num_filters]``.
         **options: name, share, trainable, lr_scale.
     """
-    _sequence(input, "conv_pool")
+    check_sequence(input, "conv_pool")
     arguments = {
         "inputs": input.shape[-1],
-        "filters": _count(num_filters, "conv_pool", "num_filters"),
-        "window": _count(filter_size, "conv_pool", "filter_size"),
-        "act": _known_act(act, "conv_pool"),
-        "pool": None if pool is None else _known_pool(pool, "conv_pool"),
+        "filters": known_count(num_filters, "conv_pool", "num_filters"),
+        "window": known_count(filter_size, "conv_pool", "filter_size"),
+        "act": known_act(act, "conv_pool"),
+        "pool": None if pool is None else known_pool(pool, "conv_pool"),
     }
     shape = (input.shape[0], num_filters) if pool is not None else (*input.shape[:2], num_filters)
     return add_layer("conv_pool", arguments, [input], shape, stem="conv_pool", reads_mask=True, **options)
@@ -280,8 +286,8 @@ def sequence_pool(input: Variable, pool_type: str = "max", name: str | None = No
         pool_type: ``max``, ``sum``, ``average``, ``sqrt`` (the sum over the root of the count), ``last``, ``first``.
         name: Of the output.
     """
-    _sequence(input, "sequence_pool")
-    how = {"how": _known_pool(pool_type, "sequence_pool")}
+    check_sequence(input, "sequence_pool")
+    how = {"how": known_pool(pool_type, "sequence_pool")}
     shape = (input.shape[0], input.shape[-1])
     return add_layer("sequence_pool", how, [input], shape, stem="sequence_pool", name=name, reads_mask=True)
 
@@ -306,7 +312,7 @@ def concat(inputs: Sequence[Variable], axis: int = -1, name: str | None = None) 
     if not given:
         raise ConfigError("concat of nothing", expected="Variables")
     for variable in given:
-        _numbers(variable, "concat")
+        check_numbers(variable, "concat")
     common_program(given)
     ranks = {len(variable.shape) for variable in given}
     said = "; ".join(map(str, given))
@@ -343,20 +349,20 @@ def compare(input: Variable, other: Variable, name: str | None = None) -> Variab
     Raises:
         ConfigError: Sequences, vectors of different widths, Variables of two programs.
     """
-    _like_vectors([input, other], "compare")
+    check_like_vectors([input, other], "compare")
     shape = (-1, 4 * input.shape[-1])
     return add_layer("compare", {}, {"input": input, "other": other}, shape, stem="compare", name=name)
 
 
 def cosine(input: Variable, other: Variable, name: str | None = None) -> Variable:
     """The cosine of two vectors, ``[B, width]`` each → ``[B, 1]``; 0 where one is zero. As `compare`."""
-    _like_vectors([input, other], "cosine")
+    check_like_vectors([input, other], "cosine")
     return add_layer("cosine", {}, {"input": input, "label": other}, (-1, 1), stem="cosine", name=name)
 
 
 def dropout(input: Variable, p: float = 0.5, name: str | None = None) -> Variable:
     """Zero a part `p` of the values in training, and scale up the rest."""
-    _numbers(input, "dropout")
+    check_numbers(input, "dropout")
     if not 0 <= p < 1:
         raise ConfigError(f"dropout: p={p}", expected="0 to below 1")
     return add_layer("dropout", {"p": float(p)}, [input], input.shape, stem="dropout", name=name)
@@ -389,70 +395,19 @@ def gelu(input: Variable, name: str | None = None) -> Variable:
 
 def activation(input: Variable, act: str, name: str | None = None) -> Variable:
     """An activation by its name."""
-    _numbers(input, act)
-    return add_layer("activation", {"act": _known_act(act, "activation")}, [input], input.shape, stem=act, name=name)
+    check_numbers(input, act)
+    return add_layer("activation", {"act": known_act(act, "activation")}, [input], input.shape, stem=act, name=name)
 
 
 def _recurrent(
     kind: Literal["gru", "lstm"], input: Variable, size: int, direction: str, stem: str, options: dict[str, Any]
 ) -> Variable:
-    _sequence(input, stem)
+    check_sequence(input, stem)
     arguments = {
         "kind": kind,
         "inputs": input.shape[-1],
-        "size": _count(size, stem, "size"),
+        "size": known_count(size, stem, "size"),
         "direction": direction,
     }
     shape = (*input.shape[:2], size * (2 if direction == "both" else 1))
     return add_layer("recurrent", arguments, [input], shape, stem=stem, reads_mask=True, **options)
-
-
-def _numbers(variable: Variable, layer: str) -> None:
-    if not isinstance(variable, Variable):
-        raise ConfigError(f"{layer}: input={variable!r:.60}", expected="a Variable, say outputs['pooled_output']")
-    if variable.dtype == "int64":
-        raise ConfigError(f"{layer}: {variable} holds ids", expected="numbers, float32", fix="embedding(input, size=…)")
-    if len(variable.shape) < 2:
-        raise ConfigError(f"{layer}: {variable}", expected="[B, width] or [B, L, width]")
-
-
-def _like_vectors(variables: Sequence[Variable], layer: str) -> None:
-    for variable in variables:
-        _numbers(variable, layer)
-    if {len(variable.shape) for variable in variables} != {2} or len({each.shape[-1] for each in variables}) > 1:
-        said = " and ".join(map(str, variables))
-        raise ConfigError(f"{layer} of {said}", expected="vectors [B, width] of one width")
-
-
-def _sequence(variable: Variable, layer: str) -> None:
-    _numbers(variable, layer)
-    if len(variable.shape) != 3 or variable.shape[-1] < 1:
-        raise ConfigError(
-            f"{layer}: {variable} is no sequence of vectors",
-            expected="[B, L, width], say outputs['sequence_output'] or embedding(…)",
-        )
-
-
-def _count(number: int, layer: str, argument: str) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ConfigError(f"{layer}: {argument}={number!r}", expected="a whole number from 1 on")
-    return number
-
-
-def _known_act(act: str | None, layer: str) -> str | None:
-    if act is not None and act not in ACTIVATIONS:
-        raise ConfigError(
-            f"{layer}: act={act!r}",
-            expected=f"one of {', '.join(ACTIVATIONS)}",
-            fix=did_you_mean(str(act), ACTIVATIONS),
-        )
-    return act
-
-
-def _known_pool(pool: str, layer: str) -> str:
-    lower = str(pool).lower()  # 1.x took either case
-    if lower not in POOLS:
-        raise ConfigError(
-            f"{layer}: pool {pool!r}", expected=f"one of {', '.join(POOLS)}", fix=did_you_mean(lower, POOLS)
-        )
-    return lower

@@ -31,6 +31,25 @@ def test_board_wants_a_run(in_tmp, capsys):
     assert "holds no curves" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("run", "logs"), [("run", "run/visualization"), ("run/visualization", "run/visualization"), (".", ".")]
+)
+def test_board_is_tensorboard_or_else_visualdl_on_the_runs_curves(in_tmp, monkeypatch, capfd, run, logs):
+    (in_tmp / "run" / "visualization").mkdir(parents=True)
+    (in_tmp / "run" / "visualization" / "events.out.tfevents.1").write_text("")
+    programs = in_tmp / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:/bin:/usr/bin")
+    monkeypatch.setattr("sys.executable", str(programs / "python"))
+    assert hub("board", run) == 2
+    assert "tensorboard is not installed" in capfd.readouterr().err
+    for name in ("visualdl", "tensorboard"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (programs / name).chmod(0o755)
+        assert hub("board", run, "-p", 8040, "--host", "192.168.0.1") == 0
+        assert capfd.readouterr().out == f"{name} --logdir {logs} --port 8040 --host 192.168.0.1\n"
+
+
 def test_run_answers_for_a_best_model_and_says_what_cannot(finetune, tiny, in_tmp, capsys):
     assert finetune() == 0
     capsys.readouterr()

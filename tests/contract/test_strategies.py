@@ -20,6 +20,7 @@ from transferhub.graph import Network, Node, Source, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.module.transformer import EncoderSource
 from transferhub.reader import ClassifyReader
+from transferhub.strategy import STRATEGIES as SHORT_NAMES
 from transferhub.strategy import Group, Plan, Steps, Strategy
 from transferhub.task.class_meter import ClassMeter
 
@@ -191,6 +192,10 @@ def start(build, tiny, in_tmp):
     return run
 
 
+def test_every_strategy_of_the_house_is_here():
+    assert {type(make()) for make in STRATEGIES.values()} >= set(SHORT_NAMES.values())
+
+
 @pytest.fixture(params=STRATEGIES)
 def strategy(request):
     return STRATEGIES[request.param]()
@@ -260,7 +265,7 @@ def test_a_plan_that_forgets_a_parameter_is_refused(make_task, in_tmp):
 def test_a_task_trains_with_it_and_its_best_model_opens_alone(name, make_task, in_tmp):
     from transformers import AutoModelForSequenceClassification
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     task = make_task(strategy=STRATEGIES[name](), checkpoint_dir="run", num_epoch=3, eval_interval=8)
     printed = str(task.plan())

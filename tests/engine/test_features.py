@@ -139,7 +139,7 @@ def test_training_on_features_is_training_on_the_encoder(hidden_units, frozen_ta
 
 
 def test_the_encoder_runs_once_for_each_row_however_many_epochs_runs_and_searches(frozen_task, in_tmp, monkeypatch):
-    from transferhub.module.transformer import Encoder
+    from transferhub.module.encoder import Encoder
 
     seen, forward = [], Encoder.forward
 

@@ -54,7 +54,7 @@ def test_the_gradient_of_dropout_goes_where_the_values_went():
 def test_an_encoder_gives_the_same_numbers_with_and_without(tiny):
     from transformers import AutoModel
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     with quietly():
         plain = AutoModel.from_pretrained(tiny, attn_implementation="eager").eval()

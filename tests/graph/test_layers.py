@@ -12,7 +12,7 @@ from transferhub import layers
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Network, Program, Variable, mask_of, needs_fixed_length
 from transferhub.graph.convolution import ConvPool
-from transferhub.graph.pooling import pooled
+from transferhub.graph.pooling import POOLS, pooled
 from transferhub.graph.recurrent import ProjectedGRU, Recurrent, is_one_stretch, reading_order
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.strategy.plan import Steps
@@ -40,7 +40,7 @@ LAYERS = {
     "dropout": lambda x: layers.dropout(x, 0.3),
     "softmax": layers.softmax,
     "gelu": layers.gelu,
-    **{f"pool {how}": lambda x, how=how: layers.sequence_pool(x, how) for how in layers.POOLS},
+    **{f"pool {how}": lambda x, how=how: layers.sequence_pool(x, how) for how in POOLS},
     "max_over_time": layers.max_over_time,
     **{f"conv {window} {how}": lambda x, window=window, how=how: layers.conv_pool(x, 4, window, "relu", how)
        for window, how in ((2, "max"), (3, "average"), (5, "max"), (4, "last"))},

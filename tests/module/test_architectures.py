@@ -14,7 +14,7 @@ from transferhub.engine.kernels import speed_up
 from transferhub.engine.precision import Working
 from transferhub.errors import ModuleError
 from transferhub.graph import Network
-from transferhub.module.transformer import quietly
+from transferhub.module.encoder import quietly
 
 KINDS = list(SETTINGS)
 HAS_POOLER = ("bert", "roberta", "xlm-roberta", "albert", "ernie", "mpnet")

@@ -14,7 +14,7 @@ from architectures import SETTINGS, write_architecture
 from conftest import reviews
 from transferhub import atomic
 from transferhub.errors import ConfigError, DataError
-from transferhub.module.transformer import Encoder
+from transferhub.module.encoder import Encoder
 
 TEXTS = [text for text, _ in reviews(50, 4)]
 PAIRS = [("good room", "bad food"), ("the staff was rude", "never again"), ("a", "the film")]
@@ -42,7 +42,7 @@ def by_transformers(folder, texts, length):
     """Each text by itself, as transformers' own documents have it."""
     from transformers import AutoModel, AutoTokenizer
 
-    from transferhub.module.transformer import quietly
+    from transferhub.module.encoder import quietly
 
     with quietly():
         model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)

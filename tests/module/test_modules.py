@@ -9,7 +9,8 @@ from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Network, Node, Variable
 from transferhub.module import store
 from transferhub.module.architecture_head import ArchitectureHeadSource
-from transferhub.module.transformer import TransformerModule, quietly
+from transferhub.module.encoder import quietly
+from transferhub.module.transformer import TransformerModule
 
 
 def test_minilm_works_without_a_network():

@@ -1,10 +1,19 @@
 import json
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from recorded import visualdl
 from transferhub.report.charts import Line, line_chart
 from transferhub.report.html import Confusion, Mistake, Report, write_report
+from transferhub.report.scalars import Scalars
+
+__all__ = ["visualdl"]  # a fixture
 
 
 def page(tmp_path, **changes):
@@ -106,3 +115,64 @@ def test_tensorboard_reads_the_curves(make_task, in_tmp):
     assert set(events.Tags()["scalars"]) == {"Loss_train", "acc_train", "learning_rate", "Loss_dev", "acc_dev"}
     assert [event.step for event in events.Scalars("Loss_train")] == [4, 8, 12, 16]
     assert [event.step for event in events.Scalars("acc_dev")] == [6, 12, 16]
+
+
+def test_visualdl_where_it_is_installed_is_given_the_same_curves(make_task, in_tmp, visualdl):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    make_task(checkpoint_dir="run").finetune_and_eval()
+    (writer,) = visualdl.written
+    assert writer.closed
+    assert writer.file.parent == Path("run/visualization")
+    events = EventAccumulator("run/visualization").Reload()
+    for tag in events.Tags()["scalars"]:
+        ours = [(value, step) for name, value, step in writer.scalars if name == tag]
+        assert [step for _, step in ours] == [event.step for event in events.Scalars(tag)]
+        assert [value for value, _ in ours] == pytest.approx([event.value for event in events.Scalars(tag)])
+    assert not Path("run/vdllog").exists(), "only runs over ELMo have the folder of document 001"
+
+
+def test_visualdl_reads_one_file_of_a_folder_so_a_run_that_goes_on_writes_all_again(make_task, in_tmp, visualdl):
+    def stop(task, *_):
+        if task.current_step >= 8:
+            raise KeyboardInterrupt
+
+    quiet = make_task(checkpoint_dir="quiet")
+    quiet.finetune_and_eval()
+    stopped = make_task(checkpoint_dir="run")
+    stopped.add_hook("run_step", "stop", stop)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.finetune_and_eval()
+    make_task(checkpoint_dir="run").finetune_and_eval()
+    whole, first, second = visualdl.written
+    assert [step for _, _, step in first.scalars][-1] <= 8
+    assert second.scalars == whole.scalars
+    assert list(Path("run/visualization").glob("*vdlrecords*")) == [second.file]
+
+
+def test_a_visualdl_that_cannot_be_loaded_or_written_is_said_and_the_rest_goes_on(tmp_path, monkeypatch, lines):
+    class Broken:
+        def __getattr__(self, name):
+            raise TypeError("Descriptors cannot be created directly.")
+
+    def full(logdir):
+        raise OSError("No space left on device")
+
+    entry = {"split": "dev", "step": 3, "loss": 0.5, "scores": {"auc_50%": 1}, "rate": None}
+    for module, said in ((Broken(), "Descriptors"), (SimpleNamespace(LogWriter=full), "VisualDL's curves cannot be")):
+        monkeypatch.setitem(sys.modules, "visualdl", module)
+        scalars = Scalars(tmp_path)
+        scalars.write(entry)
+        scalars.close()
+        assert said in lines[-1]
+    assert len(list(tmp_path.glob("visualization/*tfevents*"))) == 2
+
+
+def test_document_001s_folder_is_the_same_folder(tmp_path, visualdl):
+    entry = {"split": "dev", "step": 3, "loss": 0.5, "scores": {"auc_50%": 1}, "rate": None}
+    for _ in range(2):  # when a run goes on the link is there
+        scalars = Scalars(tmp_path, as_1_0=True)
+        scalars.write(entry)
+        scalars.close()
+    assert list(tmp_path.glob("vdllog/*tfevents*"))
+    assert visualdl.written[-1].scalars == [("Loss_dev", 0.5, 3), ("auc_50__dev", 1.0, 3)]

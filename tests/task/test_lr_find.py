@@ -74,7 +74,7 @@ def test_the_command_prints_a_number_and_draws_a_picture(tiny, review_files, in_
         main(["lr-find", *arguments, "--strategy-arg", "weight_decay=0.1", "--picture", "found.svg"])
     assert ended.value.code in (0, None)
     printed = capsys.readouterr().out
-    assert printed.splitlines()[-1].endswith("--strategy-arg weight_decay=0.1")
     assert "suggestion" in printed
-    assert f"next        hub finetune --module {tiny} --train {review_files['train']} --learning-rate" in printed
+    again = f"hub finetune --module {tiny} --train {review_files['train']} --batch-size 8"
+    assert f"next        {again} --strategy-arg weight_decay=0.1 --learning-rate " in printed.splitlines()[-1]
     assert (in_tmp / "found.svg").read_text().startswith("<svg ")

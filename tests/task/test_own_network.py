@@ -99,6 +99,7 @@ def test_elmo_beside_an_embedding_under_a_gru_trains_resumes_and_opens_alone(elm
     assert any("x30" in line for line in str(quiet.plan()).splitlines())
     result = quiet.finetune_and_eval()
     assert result.dev["acc"] >= 0.5
+    assert list(in_tmp.glob("quiet/vdllog/*tfevents*")), "where document 001 looks"
     stopped = elmo_and_gru(elmo, dataset, "stopped")
     stopped.add_hook("run_step", "crash", crash)
     with pytest.raises(Crash):

@@ -15,7 +15,7 @@ from transferhub import atomic
 from transferhub.dataset import InputExample, ReadingExample
 from transferhub.engine.evaluation import tensors
 from transferhub.errors import ConfigError, DataError
-from transferhub.module.transformer import quietly
+from transferhub.module.encoder import quietly
 from transferhub.task import saved_model
 
 QUESTION = "what was good ?"

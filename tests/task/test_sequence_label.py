@@ -12,7 +12,7 @@ from conftest import BAD, GOOD, read_json
 from transferhub import atomic
 from transferhub.dataset import InputExample
 from transferhub.errors import ConfigError, DataError, RunError
-from transferhub.module.transformer import quietly
+from transferhub.module.encoder import quietly
 
 # Words that begin a chunk, words that go on with one; all others are outside.
 CHUNKS = {"THING": (("room", "food", "film"), ("app", "shop")), "QUALITY": (GOOD, BAD)}

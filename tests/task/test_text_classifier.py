@@ -13,7 +13,7 @@ import transferhub as hub
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError, ModuleError, RunError
-from transferhub.module.transformer import quietly
+from transferhub.module.encoder import quietly
 
 SENTENCES = ["the room was good and tasty", "awful slow food", "not bad"]
 

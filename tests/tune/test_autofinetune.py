@@ -1,21 +1,26 @@
 """PaddleHub's contract, with scripts that load no torch."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import filelock
 import pytest
 from scripts import PARAMETERS, SCRIPT, write
 
+from recorded import visualdl
 from transferhub.commands import main
 from transferhub.errors import ConfigError, RunError, StorageError
 from transferhub.tune.autofinetune import ScriptSearch
 from transferhub.tune.scripts import report_final_result
+
+__all__ = ["visualdl"]  # a fixture
 
 
 @pytest.fixture
@@ -115,6 +120,20 @@ def test_a_search_goes_on_where_it_was_and_ends_as_if_never_stopped(search, in_t
     assert len(seen(in_tmp / "out/round0/model-2")) == 2  # the one that was killed, in its folder again
 
 
+def test_curves_over_the_rounds_are_1xs_in_tensorboard_and_in_visualdl(search, in_tmp, visualdl):
+    search(rounds=2).run()
+    again = search(rounds=3)
+    best = again.run()
+    newest = {writer.file.parent.relative_to(in_tmp): writer.scalars for writer in visualdl.written}
+    assert set(newest) == {Path("out/visualization"), *(Path(f"out/visualization/pop_{each}") for each in range(3))}
+    curve = [(step, value) for tag, value, step in newest[Path("out/visualization")] if tag.endswith("best_eval_value")]
+    scores = [max(t.score for t in again.trials if t.round <= number) for number in range(3)]
+    assert curve == list(enumerate(scores))
+    assert curve[-1][1] == best.score
+    member = [value for tag, value, _ in newest[Path("out/visualization/pop_1")] if tag.endswith("/eval_value")]
+    assert member == [trial.score for trial in sorted(again.trials, key=lambda t: t.round) if trial.trial == 1]
+
+
 def test_other_searches_are_kept_out_of_a_folder(search, in_tmp):
     first = search(rounds=1)
     first.run()
@@ -162,6 +181,36 @@ def test_a_folder_that_cannot_be_written_is_said(search, in_tmp):
     (in_tmp / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         search(output_dir=in_tmp / "file" / "out").run()
+
+
+@pytest.mark.parametrize("room", [1, 5, 11])
+def test_a_full_disk_ends_the_search_and_nothing_is_lost(search, in_tmp, monkeypatch, room):
+    whole = search(output_dir=in_tmp / "whole")
+    whole.run()
+    sync, left = os.fsync, [room]
+
+    def full(descriptor):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            search().run()
+    again = search()
+    again.run()
+    assert [(t.values, t.score) for t in sorted(again.trials, key=lambda t: (t.round, t.trial))] == [
+        (t.values, t.score) for t in sorted(whole.trials, key=lambda t: (t.round, t.trial))
+    ]
+    assert all(len(seen(folder)) == 1 for folder in in_tmp.glob("out/round*/model-*")), "none ran twice"
+
+
+def test_a_parameter_that_the_script_does_not_take_is_said_in_its_own_words(search, in_tmp):
+    write(in_tmp, parameters=PARAMETERS.replace("batch_size", "batch_sise"))
+    with pytest.raises(RunError, match=r"exit code 2(.|\n)*unrecognized arguments: --batch_sise=10"):
+        search().run()
 
 
 def test_a_result_is_a_number(lines):

@@ -11,6 +11,7 @@ import pytest
 import transferhub as hub
 from conftest import read_json, reviews, write_csv
 from transferhub.errors import ConfigError, DataError, RunError, StorageError
+from transferhub.reader import ClassifyReader
 from transferhub.tune.search import seconds_of
 
 SPACE = {"learning_rate": (1e-4, 2e-2, "log"), "batch_size": [8, 16]}
@@ -68,6 +69,22 @@ def test_a_study_ends_with_the_best_model_a_table_and_one_look_at_test(search, i
     assert more.complete == 6
     assert outcome(more)[:5] == before
     assert sum("finetune start" in line for line in lines) == 1
+
+
+def test_trials_share_rows_of_ids_and_features(search, tiny, review_files, lines, monkeypatch):
+    read, reads = ClassifyReader.read, []
+    monkeypatch.setattr(ClassifyReader, "read", lambda self, rows: reads.append(len(rows)) or read(self, rows))
+
+    def frozen(values):
+        _, outputs, _ = hub.Module(directory=tiny).context(trainable=False, max_seq_len=16)
+        strategy = hub.AdamWeightDecayStrategy(learning_rate=values["learning_rate"])
+        config = hub.RunConfig(num_epoch=3, batch_size=16, precision="fp32", strategy=strategy)
+        rows = hub.dataset.load(*(review_files[split] for split in ("train", "dev", "test")))
+        return hub.TextClassifierTask(outputs["pooled_output"], dataset=rows, config=config, num_classes=2)
+
+    assert search(factory=frozen, space={"learning_rate": (1e-3, 1e-1, "log")}).complete == 3
+    assert len(reads) == 3, "train, dev and test, once each"
+    assert sum("are computed once" in line for line in lines) == 2, "train and dev"
 
 
 def test_a_study_that_was_stopped_anywhere_ends_as_one_that_was_not(search, make, lines):

@@ -12,6 +12,7 @@ import typer
 
 from transferhub import paths
 from transferhub.errors import ConfigError, RunError, did_you_mean
+from transferhub.report.scalars import FOLDER
 
 VARIABLES = (
     *("TRANSFERHUB_HOME", "TRANSFERHUB_DATASETS", "TRANSFERHUB_CACHE_GB"),
@@ -47,9 +48,13 @@ def config(
     Example: hub config
     """
     if setting is not None:
-        name = {"server": "HF_ENDPOINT"}.get(setting.partition("==")[0], "one of " + ", ".join(VARIABLES))
+        asked = setting.partition("==")[0]
+        known = {"server": "HF_ENDPOINT", **{variable.lower(): variable for variable in VARIABLES}}
+        name = known.get(asked.lower(), "one of " + ", ".join(VARIABLES))
         raise ConfigError(
-            f"hub config {setting}", expected="no setting: there is no file of them", fix=f"set the variable: {name}"
+            f"hub config {setting}",
+            expected="no setting: there is no file of them",
+            fix=f"{did_you_mean(asked, known) if asked.lower() not in known else ''}set the variable: {name}",
         )
     places = {"home": paths.home(), "cache": paths.cache(), "datasets": paths.dataset_roots()}
     shown = {
@@ -60,17 +65,28 @@ def config(
 
 
 def board(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    port: Annotated[int, typer.Option(help="Where the page is served on this machine.")] = 6006,
+    run: Annotated[Path, typer.Argument(help="The folder of a run, of a search, or of several runs.")],
+    host: Annotated[
+        str | None, typer.Option("--host", "-t", help="This machine's address. Default: only seen from here.")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", "-p", help="Where the page is served.")] = 6006,
 ) -> None:
-    """Look at a run's curves with TensorBoard (VisualDL's counterpart).
+    """Look at a run's curves with TensorBoard: `visualdl --logdir RUN/visualization --host … --port …` in 1.x.
 
-    Example: hub board ckpt_20261121101500
+    Example: hub board ckpt_20261121101500 --port 8040
     """
-    logs = run / "visualization"
+    logs = run / FOLDER
     if not logs.is_dir():
-        raise RunError(f"{run} holds no curves ({logs.name}/ is not there)", expected="the folder of a run")
-    program = shutil.which("tensorboard", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        logs = run
+        if next(run.glob(f"**/{FOLDER}"), None) is None and next(run.glob("*tfevents*"), None) is None:
+            raise RunError(f"{run} holds no curves ({FOLDER}/ is not there)", expected="the folder of a run")
+    program = _program("tensorboard") or _program("visualdl")
     if program is None:
         raise RunError("tensorboard is not installed", fix="pip install tensorboard")
-    raise SystemExit(subprocess.call([program, "--logdir", str(logs), "--port", str(port)]))
+    command = [program, "--logdir", str(logs), "--port", str(port), *(["--host", host] if host else [])]
+    raise SystemExit(subprocess.call(command))
+
+
+def _program(name: str) -> str | None:
+    """A program of this Python's environment, or else of the path."""
+    return shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))

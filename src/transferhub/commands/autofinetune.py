@@ -39,4 +39,4 @@ def autofinetune(
     print(f"best score  {best.score:.5f}   round {best.round}, trial {best.trial}, of {len(search.trials)} trials")
     print("settings    " + " ".join(f"--{name} {value}" for name, value in best.values.items()))
     print(f"best model  {search.path / 'best_model'}\nall trials  {search.path / 'log_file.txt'}")
-    print(f"curves      tensorboard --logdir {search.path / 'visualization'}")
+    print(f"curves      hub board {search.path}")

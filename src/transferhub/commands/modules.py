@@ -1,6 +1,7 @@
 """``hub install``, ``uninstall``, ``download``, ``list``, ``search``, ``show``, ``clear``, ``version``: the store."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,14 +29,16 @@ Pickles = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
-def install(name: Name, origin: Origin = None, allow_pickle: Pickles = None) -> None:
+def install(name: Name, origin: Origin = None, allow_pickle: Pickles = None, as_json: AsJson = False) -> None:
     """Bring a module's files onto this machine. A download that was interrupted goes on where it stopped.
 
     Example: hub install ernie    or, without a network: hub install ernie --from minilm
     """
     wanted, _, version = name.partition("==")
     module = store.install(wanted, version or None, origin, allow_pickle or ())
-    print(f"{module.name} → {module.folder}" + (f" (stands for {module.stands_for})" if module.stands_for else ""))
+    said = f"{module.name} → {module.folder}" + (f" (stands for {module.stands_for})" if module.stands_for else "")
+    where = {"name": module.name, "where": str(module.folder), "stands_for": module.stands_for}
+    _say(said, where, as_json)
 
 
 def download(
@@ -43,32 +46,42 @@ def download(
     output_path: Annotated[Path, typer.Option(help="Where the module's folder is to be made.")] = Path("."),
     origin: Origin = None,
     allow_pickle: Pickles = None,
+    kind: Annotated[str, typer.Option("--type", help="1.x's Module, Model or All: there are modules only.")] = "All",
+    uncompress: Annotated[
+        bool, typer.Option("--uncompress/--no-uncompress", help="1.x's: what comes is a folder in any case.")
+    ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Put a module's files into a folder of one's own, to look at or to carry to another machine.
 
     Example: hub download ernie --output-path models    and there: hub install ernie --from models/ernie
     """
     wanted, _, version = name.partition("==")
+    if kind.lower() not in ("module", "all"):
+        raise ModuleError(f"--type {kind}", expected="Module or All: 1.x's models without a module are not here")
     target = output_path / wanted.removeprefix("hf:").rpartition("/")[2]
-    print(f"{wanted} → {store.download(wanted, target, version or None, origin, allow_pickle or ()).folder}")
+    folder = store.download(wanted, target, version or None, origin, allow_pickle or ()).folder
+    _say(f"{wanted} → {folder}", {"name": wanted, "where": str(folder)}, as_json)
 
 
-def uninstall(name: Annotated[str, typer.Argument(help="An installed module.")]) -> None:
+def uninstall(name: Annotated[str, typer.Argument(help="An installed module.")], as_json: AsJson = False) -> None:
     """Remove an installed module's files.
 
     Example: hub uninstall ernie
     """
-    print(f"removed {store.uninstall(name)}")
+    folder = store.uninstall(name)
+    _say(f"removed {folder}", {"removed": str(folder)}, as_json)
 
 
-def clear() -> None:
+def clear(as_json: AsJson = False) -> None:
     """Remove TransferHub's caches and half-finished downloads; modules and runs stay.
 
     Example: hub clear
     """
     from transferhub.module import clearing
 
-    print(f"{clearing.clear() / 1e6:.1f} MB freed")
+    freed = clearing.clear()
+    _say(f"{freed / 1e6:.1f} MB freed", {"freed": freed}, as_json)
 
 
 def list_modules(
@@ -83,24 +96,28 @@ def list_modules(
 
 
 def search(
-    words: Annotated[list[str] | None, typer.Argument(help="Words of a name, alias, summary or language.")] = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Words of a name, alias, summary or language; also patterns: ernie.*")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for modules, here or in the catalogue, by name, alias, summary or language; all words must be there.
 
     Example: hub search chinese electra
     """
-    wanted = [word.lower() for word in words or []]
-    rows = [row for row in _rows(everything=True) if all(word in _text(row) for word in wanted)]
+    wanted = [_pattern(word) for word in words or []]
+    rows = [row for row in _rows(everything=True) if all(pattern.search(_text(row)) for pattern in wanted)]
     if not rows and not as_json:
-        print(f"nothing found for {' '.join(wanted)!r}: `hub list --all` shows all; hf:OWNER/NAME installs any encoder")
+        asked = " ".join(words or [])
+        print(f"nothing found for {asked!r}: `hub list --all` shows all; hf:OWNER/NAME installs any encoder")
         return
     _print(rows, as_json)
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A module's name.")],
+    name: Annotated[str, typer.Argument(help="A module's name, or a folder.")],
     verify: Annotated[bool, typer.Option("--verify", help="Compare every byte with what was installed.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is known of a module, and whether its files are whole.
 
@@ -135,15 +152,28 @@ def show(
         rows["version"] = here.version or "–"
         if store.is_installed(here):
             rows["files"] = f"damaged: {wrong}" if wrong else "whole: every byte as installed" if verify else "whole"
-    for label, value in rows.items():
-        print(f"{label:12}{value}")
+    _say("\n".join(f"{label:12}{value}" for label, value in rows.items()), rows, as_json)
     if wrong is not None:
         raise store.damaged(name, wrong)
 
 
-def version() -> None:
-    """Print the version."""
-    print(f"hub {__version__}")
+def version(as_json: AsJson = False) -> None:
+    """Print the version.
+
+    Example: hub version
+    """
+    _say(f"hub {__version__}", {"version": __version__}, as_json)
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    try:
+        return re.compile(word.lower())
+    except re.error:  # a word with a bracket in it
+        return re.compile(re.escape(word.lower()))
+
+
+def _say(text: str, record: dict[str, Any], as_json: bool) -> None:
+    print(json.dumps(record, ensure_ascii=False) if as_json else text)
 
 
 def _rows(everything: bool) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import itertools
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,8 @@ def predict(
     encoding: options.Encoding = None,
     header: options.Header = None,
     quoted: options.Quoted = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a row instead of csv.")] = False,
+    skip_broken: options.SkipBroken = False,
 ) -> None:
     """Predict each row, as csv in the rows' order: the row, what is predicted, and the probabilities behind it.
 
@@ -52,14 +55,18 @@ def predict(
     else:
         found = [task.rows_of_file(path, labelled=False, columns=columns, form=form) for path in paths]
         rows = found[0] if len(found) == 1 else list(itertools.chain.from_iterable(found))
-    predictions = task.predict(rows)
+    predictions = task.predict(options.without_broken(task, rows) if skip_broken else rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)
     with contextlib.nullcontext(sys.stdout) if output is None else atomic.whole_file(output) as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["text", *predictions.field_names] if first is None else first)
+        if not as_json:
+            writer.writerow(["text", *predictions.field_names] if first is None else first)
         for record in itertools.chain([] if first is None else [first], records):
-            writer.writerow([cell(value) for value in record.values()])
+            if as_json:
+                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            else:
+                writer.writerow([cell(value) for value in record.values()])
             count += 1
     if output is not None:
         print(f"{count} rows → {output}", file=sys.stderr)

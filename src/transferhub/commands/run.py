@@ -16,19 +16,28 @@ def run(
     input_text: Many = None,
     input_path: Annotated[list[str] | None, typer.Option(help="A picture. May be repeated.")] = None,
     input_file: Annotated[Path | None, typer.Option(help="A file with one of these a line.")] = None,
+    use_strip: Annotated[
+        bool, typer.Option("--use-strip/--no-use-strip", help="Leave out blanks around a line, and empty lines.")
+    ] = True,
     use_gpu: Annotated[bool, typer.Option("--use-gpu/--no-use-gpu", help="Compute on a GPU, if there is one.")] = False,
     batch_size: Annotated[int, typer.Option(help="Rows computed together.")] = 32,
     top_k: Annotated[int, typer.Option(help="Of pictures: how many classes.")] = 1,
 ) -> None:
     """Print what a module says of each input, as JSON: classes of pictures, the similarity of pairs of texts.
 
-    Example: hub run resnet_v2_50_imagenet --input-path cat.jpg --top-k 3
+    Example: hub run resnet_v2_50_imagenet --input_path a.jpg --top_k 3    or: hub run run/best_model --input_text fun
     """
     given = [*(input_text or ()), *(input_path or ())]
     if input_file is not None:
         if not input_file.is_file():
             raise ConfigError(f"--input-file {input_file} is not there", expected="a file with an input a line")
-        given += [line for line in input_file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        try:
+            lines = input_file.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError as error:
+            what = f"--input-file {input_file} is not UTF-8 at byte {error.start}"
+            raise ConfigError(what, fix="convert it to UTF-8 first") from None
+        lines = lines[:-1] if lines[-1] == "" else lines
+        given += [line.strip() for line in lines if line.strip()] if use_strip else lines
     if not given:
         raise ConfigError("nothing to run on", expected="--input-text, --input-path or --input-file")
     print(json.dumps(_answers(module, given, use_gpu, batch_size, top_k), ensure_ascii=False, indent=2))

@@ -4,14 +4,12 @@ import dataclasses
 import inspect
 import json
 import math
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transferhub.commands.task_flags import TaskFlags, with_task_flags
+from transferhub.commands.task_flags import TaskFlags, command_of, given_flags, with_task_flags, with_values
 from transferhub.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -21,9 +19,12 @@ if TYPE_CHECKING:
 FIXED = (
     *("module", "train", "dev", "test", "task", "text_column", "text_pair_column", "label_column", "delimiter"),
     *("encoding", "header", "quoted", "from_scratch", "metrics", "seed", "precision", "eval_interval"),
-    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg"),
+    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg", "confidence_interval"),
+    *("label_list", "sub_task"),
 )
-BESIDE = ("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval")  # no part of a search's outcome
+BESIDE = (
+    *("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval"),
+)  # no part of a search's outcome
 
 
 @with_task_flags
@@ -55,7 +56,7 @@ def tune(
     from transferhub.tune.search import tune as search_settings
 
     kind = flags.task_class
-    named = {name for name in context.params if _is_given(context, name)}
+    named = given_flags(context)
     rows = flags.rows()
     module = hub.Module(name=flags.module, pretrained=not flags.from_scratch)
     space = _space(flags, search, named, module, len(rows.train_examples))
@@ -92,34 +93,6 @@ def tune(
         print(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
         return
     _print(result)
-
-
-def with_values(flags: TaskFlags, values: Mapping[str, Any]) -> TaskFlags:
-    """Flags with a trial's values in their place; what is no flag is an argument of the strategy."""
-    known = {field.name for field in dataclasses.fields(flags)}
-    own = {name: value for name, value in values.items() if name in known}
-    arguments = [f"{name}={json.dumps(value)}" for name, value in values.items() if name not in known]
-    if arguments:
-        own["strategy_arg"] = [*(flags.strategy_arg or ()), *arguments]
-    return dataclasses.replace(flags, **own)
-
-
-def command_of(flags: TaskFlags, values: Mapping[str, Any], named: set[str]) -> str:
-    """The ``hub finetune`` that trains with a trial's values; `named` are flags that were given beside them."""
-    chosen, words = with_values(flags, values), ["hub", "finetune"]
-    for field in dataclasses.fields(chosen):
-        value = getattr(chosen, field.name)
-        left_out = field.name in ("checkpoint_dir", "overwrite") or value is None
-        if left_out or not (field.name in named or field.name in values or value != getattr(flags, field.name)):
-            continue
-        flag = f"--{field.name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
-        elif isinstance(value, list):
-            words += [word for each in value for word in (flag, shlex.quote(each))]
-        else:
-            words += [flag, shlex.quote(str(value))]
-    return " ".join(words)
 
 
 def _space(flags: TaskFlags, search: Path | None, named: set[str], module: Any, rows: int) -> "Space":
@@ -193,17 +166,12 @@ def _for_strategies(space: "Space", flags: TaskFlags) -> "Space":
     return Space(made)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
 def _print(result: Any) -> None:
-    from transferhub.tune.outcome import shown
+    from transferhub.tune.outcome import ENOUGH, shown
 
     print(f"best        trial {result.trial}: {result.metric} {result.score:.4f} on dev  ({shown(result.best)})")
     if result.test:
@@ -211,7 +179,8 @@ def _print(result: Any) -> None:
     counts = {"complete": result.complete, "pruned": result.pruned, "failed": result.failed, "running": result.running}
     print("trials      " + ", ".join(f"{count} {state}" for state, count in counts.items() if count))
     parts = [f"{name} {part:.2f}" for name, part in result.importance.items() if math.isfinite(part)]
-    if parts:
-        print("importance  " + ", ".join(parts))
+    print(
+        "importance  " + (", ".join(parts) or f"not known: it needs {ENOUGH} complete trials that tell settings apart")
+    )
     print(f"best model  {result.best_model}\nall trials  {result.table}\nreport      {result.report}")
     print(f"again       {result.command}\nnext        hub predict {result.best_model} FILE")

@@ -10,7 +10,15 @@ from transferhub.dataset.demo_reviews import DemoReviews
 from transferhub.dataset.examples import Examples, InputExample, TripleExample
 from transferhub.dataset.files import load
 from transferhub.dataset.picture_folders import load_images
-from transferhub.dataset.picture_sets import DogCat, DogCatDataset, Flowers, Food101, Indoor67, StanfordDogs
+from transferhub.dataset.picture_sets import (
+    PICTURE_SETS,
+    DogCat,
+    DogCatDataset,
+    Flowers,
+    Food101,
+    Indoor67,
+    StanfordDogs,
+)
 from transferhub.dataset.reading import ReadingExample
 from transferhub.errors import did_you_mean
 
@@ -44,6 +52,11 @@ def __getattr__(name: str) -> Any:
         return CLASSES[name]
     near = "" if name.startswith("_") else did_you_mean(name, [*CLASSES, *__all__])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{'; ' + near.strip() if near else ''}")
+
+
+def built_in_names() -> list[str]:
+    """The names of the built-in sets, of texts and of pictures; each is built by ``getattr(hub.dataset, name)()``."""
+    return [*CLASSES, *PICTURE_SETS, "DemoReviews"]
 
 
 def __dir__() -> list[str]:

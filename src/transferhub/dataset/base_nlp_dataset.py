@@ -8,11 +8,11 @@ from typing import Any
 
 from transferhub import atomic
 from transferhub.dataset import store
-from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.examples import Examples, InputExample
 from transferhub.dataset.kinds import SPLIT
 from transferhub.dataset.nlp_rows import Damaged, Layout, stored_rows
 from transferhub.dataset.reading import read_answers
+from transferhub.dataset.records import RecordMode
 from transferhub.dataset.rows import Row, read_table
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
@@ -20,7 +20,7 @@ from transferhub.log import logger
 Layouts = dict[int, tuple[str, ...]]  # number of columns → what they are
 
 
-class BaseNLPDataset(BaseDataset):
+class BaseNLPDataset(RecordMode):
     """A text data set: subclass it, or give it the files.
 
     Files are UTF-8, tab-separated; quotes are data (a file named ``.csv`` has commas and quoted cells). Two columns
@@ -39,8 +39,8 @@ class BaseNLPDataset(BaseDataset):
         dev_file_with_header: See above.
         test_file_with_header: See above.
         predict_file_with_header: See above.
-        tokenizer: Accepted for scripts of PaddleHub 1.8; the reader's tokenizer is used.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8; the reader's length is used.
+        tokenizer: Of 1.8's records (`get_train_records` …); tasks read rows with their reader's.
+        max_seq_len: Of these records.
 
     Raises:
         ConfigError: None of train, dev and test file is given.
@@ -76,6 +76,7 @@ class BaseNLPDataset(BaseDataset):
         elif label_file:
             label_list = _read_labels(folder / label_file)
         super().__init__(str(folder), label_list)
+        self.tokenizer, self.max_seq_len = tokenizer, max_seq_len
         self.train_file, self.dev_file, self.test_file, self.predict_file = (
             train_file,
             dev_file,

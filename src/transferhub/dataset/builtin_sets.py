@@ -29,8 +29,8 @@ class BuiltinSet(BaseNLPDataset):
     Rows that are damaged (another number of columns, a label that does not exist) are left out, counted and said.
 
     Args:
-        tokenizer: Accepted for scripts of PaddleHub 1.8; the reader's tokenizer is used.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8; the reader's length is used.
+        tokenizer: Of 1.8's records, as for `BaseNLPDataset`.
+        max_seq_len: Of these records.
 
     Raises:
         DataError: The folder or its training file is not here; the message lists the ways to bring it.
@@ -113,8 +113,8 @@ class GLUE(BuiltinSet):
     Args:
         sub_dataset: ``CoLA``, ``MNLI`` (= ``MNLI_m``), ``MNLI_m``, ``MNLI_mm``, ``MRPC``, ``QNLI``, ``QQP``, ``RTE``,
             ``SST-2``, ``STS-B``, ``WNLI``.
-        tokenizer: Accepted for scripts of PaddleHub 1.8.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8.
+        tokenizer: Of 1.8's records.
+        max_seq_len: Of these records.
 
     Raises:
         ConfigError: No such set.
@@ -143,8 +143,8 @@ class XNLI(BuiltinSet):
 
     Args:
         language: ``ar bg de el en es fr hi ru sw th tr ur vi zh``.
-        tokenizer: Accepted for scripts of PaddleHub 1.8.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8.
+        tokenizer: Of 1.8's records.
+        max_seq_len: Of these records.
 
     Raises:
         ConfigError: No such language.
@@ -170,8 +170,8 @@ class LCQMC(BuiltinSet):
 
     Args:
         is_pair_wise: Whether to make triples of them, for pairwise matching: see `triples`.
-        tokenizer: Accepted for scripts of PaddleHub 1.8.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8.
+        tokenizer: Of 1.8's records.
+        max_seq_len: Of these records.
 
     Raises:
         DataError: It is not here; or no triple can be made of its training rows.
@@ -200,8 +200,8 @@ class SQUAD(BuiltinSet, MRCDataset):
 
     Args:
         version_2_with_negative: Whether to read version 2.0, with questions that are not answered, in place of 1.1.
-        tokenizer: Accepted for scripts of PaddleHub 1.8.
-        max_seq_len: Accepted for scripts of PaddleHub 1.8.
+        tokenizer: Of 1.8's records.
+        max_seq_len: Of these records.
 
     Raises:
         DataError: It is not here.

@@ -70,3 +70,6 @@ class Food101(_BuiltIn):
     """
 
     folder = "food-101/images"
+
+
+PICTURE_SETS = {made.__name__: made for made in (Flowers, DogCat, StanfordDogs, Indoor67, Food101)}

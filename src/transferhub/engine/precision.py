@@ -1,22 +1,12 @@
 """fp32 or bf16: fp32 masters are what is trained and saved; bf16 is a working copy that computes the gradients."""
 
 import copy
-import json
-import platform
-import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from transferhub import atomic, paths
-from transferhub.engine.memory import is_out_of_memory
 from transferhub.graph.network import train_what_moves
-from transferhub.log import logger
-
-GAIN = 1.15  # bf16 must be this much faster to be chosen
-TRIALS, ENOUGH = (2, 5), 1.0  # steps that are timed: from 2 to 5, no more after a second
 
 
 class Working:
@@ -94,76 +84,3 @@ def in_bf16(master: nn.Module) -> nn.Module:
         place, _, last = name.rpartition(".")
         network.get_submodule(place)._buffers[last] = buffer
     return network
-
-
-def choose(network: nn.Module, loss: Callable[[nn.Module], Tensor], architecture: Mapping[str, Any]) -> str:
-    """The faster of fp32 and bf16 for a training step here, measured once and kept in ``tuning.json``.
-
-    Args:
-        network: fp32; only copies of it are run.
-        loss: Runs one training batch through a network and returns the loss.
-        architecture: What the answer depends on beside the machine.
-    """
-    device = next(network.parameters()).device
-    if not _can_bf16(device):
-        return "fp32"
-    where = (
-        torch.cuda.get_device_name() if device.type == "cuda" else f"{_processor()}, {torch.get_num_threads()} threads"
-    )
-    key = f"{where}, torch {torch.__version__}, {json.dumps(dict(architecture), sort_keys=True)}"
-    known = _read()
-    if key not in known:
-        seconds = {name: _time(network, loss, name) for name in ("fp32", "bf16")}
-        chosen = "bf16" if seconds["fp32"] > GAIN * seconds["bf16"] else "fp32"
-        known = {**_read(), key: {"precision": chosen, "seconds_a_step": seconds}}
-        atomic.write_json(paths.tuning(), known)
-        logger.info(
-            "Precision %s: a step takes %.0f ms in fp32, %.0f ms in bf16 (kept in %s)",
-            chosen,
-            1000 * seconds["fp32"],
-            1000 * seconds["bf16"],
-            paths.tuning(),
-        )
-    return str(known[key]["precision"])
-
-
-def _time(network: nn.Module, loss: Callable[[nn.Module], Tensor], precision: str) -> float:
-    trial = Working(copy.deepcopy(network), precision).network.train()
-    best, began = float("inf"), time.perf_counter()
-    try:
-        for number in range(TRIALS[1]):
-            started = time.perf_counter()
-            if number >= TRIALS[0] and started - began > ENOUGH:
-                break
-            loss(trial).backward()  # type: ignore[no-untyped-call]
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            best = min(best, time.perf_counter() - started)
-            trial.zero_grad(set_to_none=True)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):  # else this precision is not the faster one
-            if precision == "fp32":
-                raise
-            logger.info("Precision: this network does not run in bf16: %s", str(error).partition("\n")[0])
-            return float("inf")
-    return best
-
-
-def _can_bf16(device: torch.device) -> bool:
-    return device.type == "cpu" or torch.cuda.is_bf16_supported()
-
-
-def _read() -> dict[str, Any]:
-    try:
-        known: dict[str, Any] = json.loads(paths.tuning().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -21,7 +21,10 @@ from transferhub.version import __version__
 RECORD = "run.json"
 SECTIONS = ("settings", "environment")  # of the record, each a dictionary
 # All that a run writes into its folder.
-WRITTEN = (RECORD, "best_model", "step_*", "predictions", "visualization", "report.html", ".*.part", ".*.old")
+WRITTEN = (
+    *(RECORD, "best_model", "step_*", "predictions", "visualization", "vdllog", "report.html"),
+    *(".*.part", ".*.old"),
+)
 # Said when they change between two starts of a run, because bit-identity may be lost; never an error.
 MACHINE = ("transferhub", "torch", "transformers", "threads", "device")
 
@@ -247,7 +250,7 @@ def _make_room(path: Path, settings: Mapping[str, Any]) -> None:
         RunFolder(path, record["settings"], record["environment"]).close()  # refuses if another process is at it
     for pattern in WRITTEN:
         for left in path.glob(pattern):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

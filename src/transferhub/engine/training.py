@@ -6,9 +6,7 @@ bits as one that was never stopped.
 """
 
 import dataclasses
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from transferhub import atomic
 from transferhub.engine import checkpoint, kernels
 from transferhub.engine.batches import epoch_batches, steps_in_epoch
+from transferhub.engine.best_model import BestModel
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
@@ -29,6 +27,7 @@ from transferhub.engine.frozen import FrozenFeatures
 from transferhub.engine.memory import is_out_of_memory, most_within, parts_within, release
 from transferhub.engine.objective import Objective, first_or_loss
 from transferhub.engine.precision import Working
+from transferhub.engine.progress import Progress
 from transferhub.engine.run_state import RunState
 from transferhub.engine.signals import StopRequest
 from transferhub.errors import ConfigError, TrainingError
@@ -40,36 +39,6 @@ from transferhub.strategy.optimizers import Pulls, make
 
 ROLLING_SECONDS = 60.0
 ROLLING_SHARE = 0.05  # of the time, at most, goes into rolling checkpoints
-BEST = "best_model"
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a run stands; with the weights and the optimiser it is the whole state.
-
-    Args:
-        step: Optimiser steps done.
-        seconds: Spent in training steps.
-        examples: Rows seen in them.
-        window_loss: Sum of losses since the last log line.
-        window_examples: Rows since then.
-        window_steps: Steps since then.
-        window_seconds: Seconds since then.
-        window_meter: What the meter counted since then.
-        most_values: Values that a padded batch may hold before it is cut in parts; None: memory never ran out.
-        curves: One entry for each log line and evaluation: ``{"split", "step", "loss", "scores", "rate"}``.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    examples: int = 0
-    window_loss: float = 0.0
-    window_examples: int = 0
-    window_steps: int = 0
-    window_seconds: float = 0.0
-    window_meter: Any = None
-    most_values: int | None = None
-    curves: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +86,7 @@ class Training:
         save_best: Callable[[Path, Mapping[str, float]], None],
     ) -> None:
         self.network, self.objective, self.splits, self.plan, self.config = network, objective, splits, plan, config
-        self.events, self.folder, self._save_best = events, folder, save_best
+        self.events, self.folder, self._best_model = events, folder, BestModel(folder, objective, save_best)
         self.progress = Progress()
         self.steps_in_epoch = steps_in_epoch(len(splits.train), config.batch_size)
         self.device = config.device
@@ -152,23 +121,17 @@ class Training:
     @property
     def best(self) -> dict[str, Any] | None:
         """``{"step", "scores", "loss"}`` of the best model so far: what its folder says, so that both are one."""
-        try:
-            best: dict[str, Any] = json.loads((self.folder / BEST / "best.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return best
+        return self._best_model.said
 
     def restore(self) -> bool:
         """Go on from the newest whole checkpoint of the folder, if there is one."""
-        atomic.recover(self.folder / BEST)
-        self._drop_damaged_best()
+        self._best_model.recover()
         found = checkpoint.latest_whole(self.folder)
         if found is None:
             logger.info("Model checkpoint not found, start from scratch...")
             return False
         state = checkpoint.load(found, self.network, self._optimizer)
-        known = {field.name for field in dataclasses.fields(Progress)}
-        self.progress = Progress(**{name: value for name, value in state.items() if name in known})
+        self.progress = Progress.of(state)
         if self.progress.window_meter is not None:
             self._meter.restore(self.progress.window_meter)
         logger.info(
@@ -179,15 +142,6 @@ class Training:
             first_or_loss(self.best["scores"], self.best["loss"])[1] if self.best else float("nan"),
         )
         return True
-
-    def _drop_damaged_best(self) -> None:
-        folder = self.folder / BEST
-        fault = atomic.damage(folder, only=(".safetensors", "best.json")) if folder.exists() else None
-        if fault is not None:
-            logger.warning(
-                "The best model so far is damaged (%s): it is removed, the next evaluation keeps a new one", fault
-            )
-            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def epoch(self) -> int:
@@ -201,7 +155,7 @@ class Training:
         if patience is None or self.progress.step >= self.total_steps:
             return False
         best = self.best
-        return best is not None and self._evaluations_since(best["step"]) >= patience
+        return best is not None and self.progress.evaluations_since(best["step"]) >= patience
 
     @property
     def why_stopped(self) -> str:
@@ -209,8 +163,9 @@ class Training:
         best = self.best
         assert best is not None
         name, score = first_or_loss(best["scores"], best["loss"])
+        since = self.progress.evaluations_since(best["step"])
         return (
-            f"step {self.progress.step} of {self.total_steps}, {self._evaluations_since(best['step'])} evaluations on "
+            f"step {self.progress.step} of {self.total_steps}, {since} evaluations on "
             f"dev without a better {name} than {score:.5f} at step {best['step']}"
         )
 
@@ -233,10 +188,10 @@ class Training:
                 self._after_step(stop)
         if self.stopped_early:
             logger.info("Stopped early: %s", self.why_stopped)
-        if self.splits.dev is not None and (self.best is None or not self._evaluated(self.progress.step)):
+        if self.splits.dev is not None and (self.best is None or not self.progress.is_evaluated):
             self.evaluate_dev()
         elif self.splits.dev is None:
-            self._keep_as_best({}, 0.0)
+            self._best_model.replace(self.progress.step, {}, 0.0)
 
     def evaluate_dev(self) -> RunState:
         """Evaluate the current weights on dev, in fp32, and keep them if they are the best so far."""
@@ -246,20 +201,11 @@ class Training:
         logger.info("Evaluation on dev dataset start")
         state = evaluate(self.network, self.objective, dev, self.splits.pad, self.config.batch_size, self.device)
         say_evaluation("dev", state)
-        self.progress.curves.append(
-            {
-                "split": "dev",
-                "step": self.progress.step,
-                "loss": state.run_loss,
-                "scores": state.run_scores,
-                "rate": None,
-            }
-        )
-        best = self.best
-        if best is None or self._rank(state.run_scores, state.run_loss) > self._rank(best["scores"], best["loss"]):
-            self._keep_as_best(state.run_scores, state.run_loss)
+        self.progress.add("dev", state)
+        if self._best_model.is_beaten_by(state.run_scores, state.run_loss):
+            self._best_model.replace(self.progress.step, state.run_scores, state.run_loss)
             name, score = first_or_loss(state.run_scores, state.run_loss)
-            logger.log(EVAL, "best model saved to %s [best %s=%.5f]", self.folder / BEST, name, score)
+            logger.log(EVAL, "best model saved to %s [best %s=%.5f]", self._best_model.folder, name, score)
         self.events.fire("eval_end", [state])
         return state
 
@@ -306,13 +252,7 @@ class Training:
         self._working.forget_gradients()
         self._working.publish()
         seconds = time.perf_counter() - started
-        progress.step += 1
-        progress.seconds += seconds
-        progress.examples += len(rows)
-        progress.window_loss += loss
-        progress.window_examples += len(rows)
-        progress.window_steps += 1
-        progress.window_seconds += seconds
+        progress.count(len(rows), loss, seconds)
         self.events.fire("run_step", [RunState(1, len(rows), loss / len(rows), run_time_used=seconds)])
 
     def _enter_stage(self, step: int) -> None:
@@ -403,7 +343,7 @@ class Training:
         if progress.step % config.log_interval == 0:
             self._close_window()
         evaluated = self.splits.dev is not None and progress.step % config.eval_interval == 0
-        if evaluated and not self._evaluated(progress.step):
+        if evaluated and not progress.is_evaluated:
             self.events.fire("eval_interval")
         # Saving comes last, so that a checkpoint never lies between a step and its evaluation.
         if config.save_ckpt_interval:
@@ -415,20 +355,8 @@ class Training:
             self._stop(stop)
 
     def _close_window(self) -> None:
-        progress = self.progress
-        state = RunState(
-            progress.window_steps,
-            progress.window_examples,
-            progress.window_loss / progress.window_examples,
-            self._meter.scores(),
-            run_time_used=progress.window_seconds,
-        )
-        rate = max((group.rate(progress.step - 1) for group in self.plan.groups), default=0.0)
-        progress.curves.append(
-            {"split": "train", "step": progress.step, "loss": state.run_loss, "scores": state.run_scores, "rate": rate}
-        )
-        progress.window_loss = progress.window_seconds = 0.0
-        progress.window_examples = progress.window_steps = 0
+        rate = max((group.rate(self.progress.step - 1) for group in self.plan.groups), default=0.0)
+        state = self.progress.close_window(self._meter.scores(), rate)
         self._meter = self.objective.meter()
         self.events.fire("log_interval", [state])
 
@@ -447,26 +375,10 @@ class Training:
             self._batches = epoch, epoch_batches(lengths, self.config.batch_size, self.config.seed, epoch)
         return self._batches[1][place]
 
-    def _evaluations_since(self, step: int) -> int:
-        return sum(1 for entry in self.progress.curves if entry["split"] == "dev" and entry["step"] > step)
-
-    def _evaluated(self, step: int) -> bool:
-        return any(entry["split"] == "dev" and entry["step"] == step for entry in self.progress.curves)
-
     def _rolling_is_due(self, evaluated: bool) -> bool:
         now = time.monotonic()
         affordable = self._save_total + self._save_cost <= ROLLING_SHARE * (now - self._started)
         return affordable and (evaluated or now - self._saved_at >= ROLLING_SECONDS)
-
-    def _rank(self, scores: Mapping[str, float], loss: float) -> float:
-        """As the task ranks it; not a number never wins."""
-        rank = self.objective.rank(scores, loss)
-        return float("-inf") if math.isnan(rank) else rank
-
-    def _keep_as_best(self, scores: Mapping[str, float], loss: float) -> None:
-        with atomic.whole_folder(self.folder / BEST) as folder:
-            self._save_best(folder, scores)
-            atomic.write_json(folder / "best.json", {"step": self.progress.step, "scores": scores, "loss": loss})
 
     def _stop(self, stop: StopRequest) -> None:
         path = checkpoint.folder_of(self.folder, self.progress.step)

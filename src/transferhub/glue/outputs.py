@@ -115,7 +115,7 @@ def _complete_tokenizer(folder: Path, tokenizer: Any) -> None:
 
 
 def last_state(run: Path) -> dict[str, Any]:
-    """Where a finished run's last checkpoint stands: the fields of `engine.training.Progress`."""
+    """Where a finished run's last checkpoint stands: the fields of `engine.progress.Progress`."""
     folder = latest_whole(run)
     assert folder is not None, f"a finished run has a checkpoint in {run}"
     state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))

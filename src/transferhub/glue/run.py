@@ -10,8 +10,8 @@ from typing import Any
 
 from transferhub import atomic
 from transferhub.engine import checkpoint
+from transferhub.engine.best_model import BEST
 from transferhub.engine.config import RunConfig
-from transferhub.engine.training import BEST
 from transferhub.errors import ConfigError, RunError
 from transferhub.glue import outputs
 from transferhub.glue.arguments import Arguments, parse, usage

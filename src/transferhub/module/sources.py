@@ -80,14 +80,18 @@ def folder(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
 @contextlib.contextmanager
 def archive(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
     """An archive, unpacked for as long as the block lasts."""
+    with _workplace("archive-") as place:
+        archives.unpack(path, place, lambda names: files.choose(names, str(path), allow))
+        yield Opened(place, sorted(each.name for each in place.iterdir()), ours=True)
+
+
+@contextlib.contextmanager
+def _workplace(prefix: str) -> Iterator[Path]:
+    """A folder beside the downloads for as long as the block lasts."""
     paths.downloads().mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="archive-", dir=paths.downloads()) as place,
-        fetch.in_use(Path(place)),
-    ):
-        archives.unpack(path, Path(place), lambda names: files.choose(names, str(path), allow))
-        yield Opened(Path(place), sorted(each.name for each in Path(place).iterdir()), ours=True)
-    fetch.lock_of(Path(place)).unlink(missing_ok=True)  # the place's name was for this once
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=paths.downloads()) as name, fetch.in_use(Path(name)):
+        yield Path(name)
+    fetch.lock_of(Path(name)).unlink(missing_ok=True)  # the place's name was for this once
 
 
 def vector_file(path: Path, name: str = "") -> Path | None:
@@ -126,12 +130,7 @@ def vectors(path: Path, allow: Collection[str] = ()) -> Iterator[Opened]:
     """A file of word vectors, converted for as long as the block lasts; the last word is the padding."""
     from transferhub.text import vector_files
 
-    paths.downloads().mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="vectors-", dir=paths.downloads()) as place,
-        fetch.in_use(Path(place)),
-    ):
-        folder = Path(place)
+    with _workplace("vectors-") as folder:
         written = vector_files.convert(path, folder, padding=True, allow=allow)
         atomic.write_json(
             folder / files.CONFIG, {"model_type": files.WORD_VECTORS, "words": written.words, "dim": written.dim}

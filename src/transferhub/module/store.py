@@ -139,7 +139,8 @@ def uninstall(name: str) -> Path:
     """
     folder = _place(name)
     if not (folder / RECORD).is_file():
-        raise ModuleError(f"{name} is not installed in {paths.modules()}", fix="`hub list` shows what is")
+        near = did_you_mean(name, [module.name for module in installed()])
+        raise ModuleError(f"{name} is not installed in {paths.modules()}", fix=f"{near}`hub list` shows what is")
     shutil.rmtree(folder)
     return folder
 
@@ -349,7 +350,9 @@ def _family(folder: Path, known: Card | None = None, own: Card | None = None) ->
         return "elmo"
     if files.architecture(folder):
         return "image"
-    return known.family if known else "transformer"
+    if known:
+        return known.family
+    return "transformers_image" if files.is_of_pictures(kind) else "transformer"
 
 
 def _place(name: str) -> Path:

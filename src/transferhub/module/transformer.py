@@ -1,28 +1,21 @@
 """Text encoders through transformers: token ids → one vector a text, one vector a token."""
 
-import contextlib
 import functools
-import hashlib
 import importlib
-import inspect
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
-from transferhub.graph import stack as stacks
-from transferhub.graph.forms import Form
-from transferhub.module import store
+from transferhub.module.encoder import Encoder, quietly
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
+from transferhub.module.pretrained import configuration_in, read_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -41,16 +34,7 @@ class TransformerModule(Module):
     @functools.cached_property
     def config(self) -> "PretrainedConfig":
         """The architecture's configuration, as transformers reads it."""
-        from transformers import AutoConfig
-
-        try:
-            config = AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            reason = str(error).strip() or type(error).__name__
-            raise ModuleError(
-                f"{self.directory / 'config.json'} is not one that transformers knows: {reason.splitlines()[0]}",
-                expected="an architecture of transformers; code that comes with a model is never run",
-            ) from error
+        config = configuration_in(self.directory)
         if not _reads_both_ways(config):
             raise ModuleError(
                 f"{self.name} is a {config.model_type!r}: a module of another family",
@@ -106,16 +90,11 @@ class TransformerModule(Module):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
-        if fault := store.damage(self._opened):
-            raise store.damaged(self.name, fault)
-        # Of an installed module every byte was just compared with what was written: none is read a second time.
-        known = atomic.digests(self.directory) if store.is_installed(self._opened) else {}
-        digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
-        for path in sorted(self.directory.glob("*")):
-            weights = path.suffix == ".safetensors" and self.pretrained
-            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS):
-                digest.update(f"{path.name}\0{known.get(path.name) or atomic.sha256(path)}\0".encode())
-        return digest.hexdigest()
+        kept = ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS)
+        names = (path.name for path in sorted(self.directory.glob("*")))
+        return self.digest_of(
+            name for name in names if name in kept or (name.endswith(".safetensors") and self.pretrained)
+        )
 
     def features(
         self,
@@ -211,33 +190,9 @@ class EncoderSource(Source):
         return Encoder(network)
 
     def _read(self) -> "Encoder":
-        from transformers import AutoModel
-
-        folder = self.module.directory
-        try:
-            network, found = AutoModel.from_pretrained(
-                folder,
-                config=self.module.config,
-                dtype=torch.float32,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            raise ModuleError(
-                f"the weights in {folder} cannot be read: {error}", fix="copy or install them again"
-            ) from error
         # A checkpoint may come without a pooler (it was pretrained without one); of the rest nothing may be missing.
-        missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
-        if missing:
-            raise ModuleError(
-                f"the weights in {folder} lack {len(missing)} of the network's {len(network.state_dict())} tensors: "
-                + ", ".join(missing[:3]),
-                expected=f"all weights of the {self.module.config.model_type} that config.json describes",
-                fix="copy or install them again; pretrained=False gives the same architecture with random weights",
-            )
-        return Encoder(network, has_pooler=not found["missing_keys"])
+        network, missing = read_weights("AutoModel", self.module.directory, self.module.config, may_lack="pooler.")
+        return Encoder(network, has_pooler=not missing)
 
     def new_parameters(self, module: nn.Module) -> frozenset[str]:
         """A pooler that the checkpoint did not bring."""
@@ -260,126 +215,6 @@ class EncoderSource(Source):
         return depths
 
 
-@dataclass(frozen=True)
-class Computed:
-    """What an encoder computed, and from what: all that a head of the same architecture may look at."""
-
-    outputs: Any
-    input_ids: Tensor
-    input_mask: Tensor | None
-
-
-class Encoder(nn.Module):
-    """An ``AutoModel`` that takes 1.x's feeds and gives out its outputs by 1.x's names.
-
-    Args:
-        network: Its ``forward`` says which feeds the architecture takes; the others are not wired.
-        has_pooler: False: what it calls ``pooler_output`` was not pretrained.
-    """
-
-    def __init__(self, network: nn.Module, has_pooler: bool = True) -> None:
-        super().__init__()
-        self.network, self.has_pooler = network, has_pooler
-        config: Any = network.config
-        takes = inspect.signature(network.forward).parameters
-        self._takes_positions = "position_ids" in takes
-        # Where there is one kind of segment or none, pairs are told apart by their separators alone.
-        self._takes_segments = "token_type_ids" in takes and getattr(config, "type_vocab_size", 2) > 1
-        # Left-to-right permutations (XLNet) gather a text in its last token.
-        self._gathers_at = -1 if getattr(config, "summary_type", "first") == "last" else 0
-
-    def forms(self, output: str, example: Any) -> list[Form]:
-        """What may be kept of ``everything``: pooled, the first token, the last one, or all tokens; the smallest first.
-
-        What a form leaves out is not a number when it is made again, so that whoever reads it notices. Of what the
-        lowest blocks give there is one form.
-        """
-        if isinstance(example, stacks.Below):
-            return [example.form]
-        if not isinstance(example, Computed) or "last_hidden_state" not in example.outputs:
-            return []
-        pooled = ["pooler_output"] if "pooler_output" in example.outputs else []
-
-        def form(name: str, keep: Callable[[Any], Tensor], shown: Callable[[Tensor], dict[str, Tensor]]) -> Form:
-            def rebuild(kept: Tensor, arguments: Mapping[str, Tensor]) -> Computed:
-                nothing = kept.new_full((1, 1), math.nan).expand(len(kept), kept.shape[-1])
-                values = {"last_hidden_state": nothing[:, None], **dict.fromkeys(pooled, nothing), **shown(kept)}
-                return Computed(type(example.outputs)(**values), arguments["input_ids"], arguments.get("input_mask"))
-
-            return Form(name, lambda value: keep(value.outputs), rebuild)
-
-        def as_sequence(kept: Tensor) -> dict[str, Tensor]:
-            return {"last_hidden_state": kept if kept.dim() == 3 else kept[:, None]}
-
-        return [
-            *(
-                form(name, lambda outputs: outputs.pooler_output, lambda kept: {"pooler_output": kept})
-                for name in pooled
-            ),
-            form("first token", lambda outputs: outputs.last_hidden_state[:, 0], as_sequence),
-            form("last token", lambda outputs: outputs.last_hidden_state[:, -1], as_sequence),
-            form("all tokens", lambda outputs: outputs.last_hidden_state, as_sequence),
-        ]
-
-    def drop_pooler(self) -> None:
-        """Do without the pooler, where there is one."""
-        if getattr(self.network, "pooler", None) is not None:
-            self.network.pooler = None  # type: ignore[assignment]
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        position_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        input_mask: Tensor | None = None,
-        below: stacks.Below | None = None,
-    ) -> dict[str, Any]:
-        """Ids int64 ``[B, L]`` → ``pooled_output`` ``[B, H]``, ``sequence_output`` ``[B, L, H]``, ``everything``.
-
-        ``position_ids`` that are not given are the network's own (RoBERTa's start at 2); the mask is 1 for tokens and
-        0 for padding. ``pooled_output`` is the pretrained pooler's, else the first token's (XLNet: the last one's).
-        With `below`, what the lowest blocks gave for these ids, they do not run.
-        """
-        with contextlib.nullcontext() if below is None else stacks.resting_on(self, below):
-            outputs = self._run(input_ids, position_ids, segment_ids, input_mask)
-        sequence = outputs.last_hidden_state
-        pooled = getattr(outputs, "pooler_output", None) if self.has_pooler else None
-        return {
-            "pooled_output": sequence[:, self._gathers_at] if pooled is None else pooled,
-            "sequence_output": sequence,
-            "everything": Computed(outputs, input_ids, input_mask),
-        }
-
-    def stack(self) -> stacks.Stack | None:
-        """Its blocks, found on a trial; None: it cannot be cut between them (ALBERT's are one block, run again)."""
-        return self._stack
-
-    def lowest(self, blocks: int, **arguments: Tensor) -> stacks.Below:
-        """The hidden states after so many blocks, for the arguments of `forward`."""
-        assert self._stack is not None
-        return stacks.lowest(self, self._stack, blocks, lambda: self._run(**arguments))
-
-    @functools.cached_property
-    def _stack(self) -> stacks.Stack | None:
-        ids = torch.tensor([[2, 3, 4], [4, 3, 2]], device=next(self.network.parameters()).device)
-        segments = torch.zeros_like(ids)
-        return stacks.find(self, lambda: self._run(ids, None, segments, torch.ones_like(ids)), (len(ids), ids.shape[1]))
-
-    def _run(
-        self,
-        input_ids: Tensor,
-        position_ids: Tensor | None = None,
-        segment_ids: Tensor | None = None,
-        input_mask: Tensor | None = None,
-    ) -> Any:
-        given = {"attention_mask": input_mask}
-        if self._takes_positions:
-            given["position_ids"] = position_ids
-        if self._takes_segments:
-            given["token_type_ids"] = segment_ids
-        return self.network(input_ids=input_ids, **{name: value for name, value in given.items() if value is not None})
-
-
 def _reads_both_ways(config: "PretrainedConfig") -> bool:
     """Whether a configuration is of a text encoder: one that was pretrained on masked or permuted words."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -392,19 +227,3 @@ def _layer(name: str) -> int | None:
     """The number of the layer that a parameter belongs to: after ``layer.``, ``layers.``, ``albert_layer_groups.``."""
     found = re.search(r"(?:^|\.)\w*layer(?:s|_groups)?\.(\d+)\.", name)
     return int(found[1]) if found else None
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Transformers shows a bar for each file and reports a new head as missing weights; here both are as intended."""
-    from transformers.utils import logging
-
-    before, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if bar:
-            logging.enable_progress_bar()

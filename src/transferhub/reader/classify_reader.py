@@ -5,7 +5,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ class ClassifyReader(TextReader):
     """
 
     feed_names = ("input_ids", "position_ids", "segment_ids", "input_mask")
+    record_names: ClassVar[Mapping[str, str]] = {"input_ids": "input_ids", "segment_ids": "segment_ids"}
 
     def __init__(
         self,
@@ -105,7 +106,16 @@ class ClassifyReader(TextReader):
     @functools.cached_property
     def types(self) -> dict[str, Any]:
         """The narrowest numbers that hold the columns: a million rows then map 3 bytes a token, not 8."""
-        return {"input_ids": np.min_scalar_type(max(self.tokenizer.get_vocab().values())), "segment_ids": np.uint8}
+        return {"input_ids": np.min_scalar_type(self.last_id), "segment_ids": np.uint8}
+
+    @functools.cached_property
+    def last_id(self) -> int:
+        """The last id of the vocabulary."""
+        return int(max(self.tokenizer.get_vocab().values()))
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of ids, without special tokens."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Tokenise rows in batches."""

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,8 @@ class ReadingComprehensionReader(ClassifyReader):
     Raises:
         ConfigError: No ``vocab_path``, or sizes that leave no room.
     """
+
+    record_names: ClassVar[Mapping[str, str]] = {}  # a record does not say where words stand
 
     def __init__(
         self,

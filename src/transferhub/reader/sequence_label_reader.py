@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,8 @@ class SequenceLabelReader(ClassifyReader):
     Raises:
         ConfigError: ``long_text``, or `words` that is none of the three.
     """
+
+    record_names: ClassVar[Mapping[str, str]] = {}  # a record does not say where words stand
 
     def __init__(self, *arguments: Any, words: str | None = None, split_char: str | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -5,7 +5,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,14 @@ from transferhub.dataset import BaseDataset, Examples, InputExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.log import logger
 from transferhub.reader import long_text as long_text_ways
+from transferhub.reader import records
 from transferhub.reader.columns import Chunk, Columns, cached
 from transferhub.reader.reader import Reader
 
 CHUNK = 1000  # rows tokenised in one call
 MANY_UNKNOWN = 0.1  # the part of unknown tokens that is warned of
 
-Row = str | Sequence[str] | InputExample
+Row = str | Sequence[str] | InputExample | Mapping[str, Any]
 
 
 class TextReader(Reader):
@@ -53,6 +54,13 @@ class TextReader(Reader):
         """`types` of what `chunks` gives for this data set; None: of rows to predict."""
         return self.types
 
+    record_names: ClassVar[Mapping[str, str]] = {}
+    """What a record of 1.8's tokenizers calls the columns, the one of ids first; empty: none can be read."""
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """What ids stand for, for a person."""
+        return " ".join(map(str, ids))
+
     @abstractmethod
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Make columns of rows, chunk by chunk."""
@@ -72,6 +80,9 @@ class TextReader(Reader):
 
     def shown(self, row: Row, place: int = 0) -> dict[str, Any]:
         """``text``, and ``text_pair`` where there is one."""
+        if isinstance(row, Mapping):
+            ids = row[next(iter(self.record_names))]
+            return {"text": self.text_of(ids[: row.get("seq_len", len(ids))])}
         text, pair = texts_of(row, place)
         return {"text": text} if pair is None else {"text": text, "text_pair": pair}
 
@@ -111,12 +122,27 @@ class TextReader(Reader):
         return columns
 
     def encode(self, rows: Sequence[Row]) -> Columns:
-        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept."""
-        columns = Columns.from_chunks(self.read(rows), self.types_of(None), None)
+        """Tokenise rows: texts, ``[text]``, ``[text_a, text_b]``, pairs as tuples, `InputExample`. Nothing is kept.
+
+        Records of 1.8's tokenizers are taken as they are.
+        """
+        chunks = self._of_records(rows) if records.are_records(rows) else self.read(rows)
+        columns = Columns.from_chunks(chunks, self.types_of(None), None)
         columns.examples = rows
         columns = self.arranged(columns)
         self.say_cut("rows", columns)
         return columns
+
+    def _of_records(self, rows: Sequence[Row]) -> Iterator[Chunk]:
+        if not self.record_names:
+            raise DataError("these rows are records", expected=f"texts: {type(self).__name__} reads no records")
+        windows = self.long_text == "window"
+        return records.read(rows, self.record_names, ("segment_ids",), self.max_seq_len, self.last_id, windows)
+
+    @property
+    def last_id(self) -> int:
+        """The last id of the vocabulary."""
+        return 0
 
     def say_cut(self, name: str, columns: Columns) -> None:
         """Say how much of a split's texts is not read, or read in windows; silence: nothing."""

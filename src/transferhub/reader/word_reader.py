@@ -5,7 +5,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,7 @@ class LACClassifyReader(TextReader):
     """
 
     feed_names = ("word_ids",)
+    record_names: ClassVar[Mapping[str, str]] = {"text": "word_ids"}
 
     def __init__(
         self,
@@ -105,6 +106,16 @@ class LACClassifyReader(TextReader):
     def types(self) -> dict[str, Any]:
         """The narrowest numbers that hold a word's id."""
         return {"word_ids": np.min_scalar_type(self.pad.values["word_ids"])}
+
+    @property
+    def last_id(self) -> int:
+        """The last id of the vocabulary, which is the padding's."""
+        return int(self.pad.values["word_ids"])
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The words of ids."""
+        words = {number: word for word, number in self.vocabulary.items()}
+        return " ".join(words.get(number, "") for number in ids)
 
     def read(self, rows: Sequence[Row]) -> Iterator[Chunk]:
         """Cut rows into words and look these up.

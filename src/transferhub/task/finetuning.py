@@ -1,22 +1,25 @@
 """A run from the first row to the report: one way for all tasks."""
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import where
 from transferhub.engine import checkpoint
 from transferhub.engine.batches import epoch_batches, ordered_batches
-from transferhub.engine.evaluation import evaluate, tensors
+from transferhub.engine.evaluation import tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
-from transferhub.engine.precision import choose
+from transferhub.engine.memory import most_within, parts_within
+from transferhub.engine.precision_choice import Sample, choose
 from transferhub.engine.run_folder import RunFolder, environment, open_run
 from transferhub.engine.run_state import RunState
 from transferhub.engine.tokens import TokenCount, count
@@ -26,15 +29,18 @@ from transferhub.graph import Network, derive
 from transferhub.log import TRAIN, logger
 from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
-from transferhub.report.tensorboard import Scalars
+from transferhub.report.scalars import Scalars
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
 from transferhub.task import saved_model
+from transferhub.task.confidence import as_json, of_rows, scored
 from transferhub.task.result import RunResult, peak_rss_mb, write_page
 from transferhub.task.scored import ScoredSplit, write_predictions
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
+
+FEW = 16  # rows that say how long a step takes
 
 
 def hook_defaults(events: Events) -> None:
@@ -76,6 +82,9 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
+    to_score = splits.dev if splits.dev is not None else test
+    if config.confidence_interval is not None and to_score is not None:
+        of_rows(task, task.meter(to_score))  # or refused now, not after an hour
     settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(task, dataset)}
     task.check_objective()
     plan = task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
@@ -88,6 +97,12 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
             logger.info(
                 "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
             )
+            if config.confidence_interval is not None and not result.intervals:
+                logger.warning(
+                    "It was finished without confidence intervals: hub evaluate %s FILE --confidence-interval %g",
+                    result.best_model,
+                    config.confidence_interval,
+                )
             return result
         notes, tokens = task.prepare(splits.train), _count_tokens(task, splits, test)
         for line in (*(f"{split}: {counted.line}" for split, counted in tokens.items()), *notes):
@@ -108,7 +123,7 @@ def _prepare(task: "BaseTask", folder: RunFolder, plan: Plan, splits: Splits, do
     network = speed_up(task.take_network()).to(config.device)
     assert isinstance(network, Network)
     if "precision" not in folder.record:
-        folder.save(precision=_precision(task, network, splits))
+        folder.save(precision=_precision(task, network, plan, splits))
     if not do_eval:
         config = dataclasses.replace(config, eval_interval=NEVER)
 
@@ -143,40 +158,59 @@ def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dic
     return counts
 
 
-def _precision(task: "BaseTask", network: Network, splits: Splits) -> str:
-    config = task.config
+def _precision(task: "BaseTask", network: Network, plan: Plan, splits: Splits) -> str:
+    config, train = task.config, splits.train
     if config.precision != "auto":
         return config.precision
-    order = np.argsort(splits.train.lengths, kind="stable")
-    middle = order[len(order) // 2 :][: min(config.batch_size, 16)]
-    batch = tensors(splits.train, middle, splits.pad, config.device)
+    rows = _usual_batch(train, config.batch_size, config.seed)
+    few = rows[: min(len(rows), FEW)]
 
-    def loss(trial: torch.nn.Module) -> torch.Tensor:
-        torch.manual_seed(derive(config.seed, "precision"))
-        return task.losses(trial(batch), batch).mean()
+    def loss(rows: npt.NDArray[np.int64]) -> Callable[[torch.nn.Module], torch.Tensor]:
+        batch = tensors(train, rows, splits.pad, config.device)
 
+        def of(trial: torch.nn.Module) -> torch.Tensor:
+            torch.manual_seed(derive(config.seed, "precision"))
+            return task.losses(trial(batch), batch).mean()
+
+        return of
+
+    moves = [group for group, moving in zip(plan.groups, plan.moving(plan.total_steps - 1), strict=True) if moving]
     shape: dict[str, object] = {
         "module": task.module_name,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "rows": len(middle),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "moving": sum(group.size for group in moves),
     }
-    if not splits.train.ragged:  # rows of one size: pictures, say, of which another size is another answer
-        shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(batch.items())}
-    return choose(network, loss, shape)
+    if train.ragged:
+        shape["length"] = 2 ** math.ceil(math.log2(max(1, train.padded(rows) // len(rows))))
+    else:  # rows of one size: pictures, say, of which another size is another answer
+        one = tensors(train, rows[:1], splits.pad, config.device)
+        shape["sizes"] = {name: list(values.shape[1:]) for name, values in sorted(one.items())}
+    names = {name for group in moves for name in group.parameters}
+    sample = Sample((loss(rows), loss(few)), (len(rows), len(few)), plan.total_steps, names)
+    return choose(network, sample, shape)
+
+
+def _usual_batch(columns: Columns, batch_size: int, seed: int) -> npt.NDArray[np.int64]:
+    """Of the first epoch's batches the one in the middle of the epoch's work, as much of it as is computed at once."""
+    batches = sorted(epoch_batches(columns.lengths, batch_size, seed, 0), key=columns.padded)
+    work = np.cumsum([columns.padded(batch) for batch in batches])
+    middle = batches[int(np.searchsorted(work, work[-1] / 2))]
+    return parts_within(middle, columns, most_within(middle, columns, None))[0]
 
 
 def _train(task: "BaseTask", training: Training, folder: RunFolder) -> None:
     training.restore()
     task.phase = "train"
-    scalars = Scalars(folder.path, training.progress.step)
-    bar = ProgressBar(training.total_steps, training.progress.step)
-    written = len(training.progress.curves)
+    progress, of_1_0 = training.progress, any(module.family == "elmo" for module in task.modules)
+    scalars = Scalars(folder.path, progress.curves, progress.step, as_1_0=of_1_0)
+    bar = ProgressBar(training.total_steps, progress.step)
+    written = len(progress.curves)
 
     def write() -> None:
         nonlocal written
-        for entry in training.progress.curves[written:]:
+        for entry in progress.curves[written:]:
             scalars.write(entry)
-        written = len(training.progress.curves)
+        written = len(progress.curves)
 
     def follow() -> None:
         bar.advance()
@@ -207,8 +241,8 @@ def _close(
     dev = _score(task, dataset, network, "dev", training.splits.dev)
     if test is not None:
         logger.info("Evaluation on test dataset start")
-    scored = [split for split in (dev, _score(task, dataset, network, "test", test)) if split is not None]
-    for split in scored:
+    scored_splits = [split for split in (dev, _score(task, dataset, network, "test", test)) if split is not None]
+    for split in scored_splits:
         if split.name == "test":
             say_evaluation("test", split.state)
         write_predictions(folder.path / "predictions" / f"{split.name}.csv", split, task.reader)
@@ -216,19 +250,20 @@ def _close(
     best = training.best
     record = {
         **{name: None for name in ("dev", "test")},
-        **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored},
+        **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored_splits},
         "best_step": best["step"] if best else progress.step,
         "steps": progress.step,
         "stopped_early": training.stopped_early,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
+        "intervals": {split.name: as_json(split.state.intervals) for split in scored_splits if split.state.intervals},
         "notes": [*notes, *([f"stopped early: {training.why_stopped}"] if training.stopped_early else [])],
         "tokens": {split: dataclasses.asdict(counted) for split, counted in tokens.items()},
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started
-    write_page(task, dataset, training, result, scored, folder.record["settings"], seconds)
+    write_page(task, dataset, training, result, scored_splits, folder.record["settings"], seconds)
     folder.save(status="finished", result=record)
     task.events.fire("finetune_end", [RunState(progress.step, progress.examples)])
     return result
@@ -239,8 +274,8 @@ def _score(
 ) -> ScoredSplit | None:
     if columns is None or not columns.has_labels:
         return None
-    found, config = task.collected(columns), task.config
-    state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, found)
+    meter, found = task.gathering(columns)
+    state = scored(task, network, columns, task.config.confidence_interval, found, meter)
     examples = dataset.get_examples(name)
     return ScoredSplit(name, examples, columns, task.predictions(found.values, examples, columns), state)
 

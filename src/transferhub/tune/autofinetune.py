@@ -6,7 +6,9 @@ them alone, so a search that was killed goes on with the trials that are missing
 
 import dataclasses
 import datetime
+import functools
 import json
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ from transferhub import atomic
 from transferhub.engine.run_folder import differences
 from transferhub.errors import ConfigError, RunError, did_you_mean
 from transferhub.log import logger
+from transferhub.report.scalars import FOLDER, Scalar, Writer, visualdl
 from transferhub.tune import hparams
 from transferhub.tune.populations import STRATEGIES
 from transferhub.tune.scripts import Outcome, Scripts, check_script, devices_of
@@ -147,7 +150,11 @@ class ScriptSearch:
     @property
     def best(self) -> ScriptTrial | None:
         """The trial with the highest score so far, the first of equals."""
-        scored = [trial for trial in self.trials if trial.score is not None]
+        return self._best()
+
+    def _best(self, until: float = math.inf) -> ScriptTrial | None:
+        """The best trial of the rounds up to `until`."""
+        scored = [trial for trial in self.trials if trial.score is not None and trial.round <= until]
         return max(scored, key=lambda trial: trial.score or 0.0, default=None)
 
     def _restore(self) -> None:
@@ -293,24 +300,31 @@ class ScriptSearch:
         return "\n".join(lines) + "\n"
 
     def _visualize(self, number: int) -> None:
-        from tensorboard.summary import Writer
+        """Curves over the rounds, with 1.x's tags: of the best so far, and of each place in the rounds."""
+        from tensorboard.summary import Writer as EventWriter
 
-        best, folder = self.best, self.path / "visualization"
-        assert best is not None
-        score = float("nan") if best.score is None else best.score
-        of_best = {"best_eval_value": score, **best.values}
-        writers = {folder: {f"hyperparameter_tuning/{name}": value for name, value in of_best.items()}}
-        for trial in self.trials:
-            if trial.round == number and trial.score is not None:
-                of_trial = {"eval_value": trial.score, **trial.values}
-                writers[folder / f"pop_{trial.trial}"] = {
-                    f"population_transformation/{name}": value for name, value in of_trial.items()
-                }
-        for path, values in writers.items():
-            writer = Writer(str(path))
-            for tag, value in values.items():
-                writer.add_scalar(tag, value, number)
-            writer.close()
+        for path, scalars in self._scalars(number).items():
+            events = Writer("TensorBoard", functools.partial(EventWriter, str(path)))
+            events.add(scalars)
+            events.close()
+            rounds = [scalar for each in range(number + 1) for scalar in self._scalars(each).get(path, [])]
+            if (records := visualdl(path, rounds)) is not None:
+                records.close()
+
+    def _scalars(self, number: int) -> dict[Path, list[Scalar]]:
+        """A round's, by the folder that they are written to."""
+        folder, best = self.path / FOLDER, self._best(number)
+        scored = {folder / f"pop_{each.trial}": each for each in self.trials if each.round == number}
+        found = {} if best is None else {folder: _tagged("hyperparameter_tuning/", "best_eval_value", best, number)}
+        for path, trial in scored.items():
+            if trial.score is not None:
+                found[path] = _tagged("population_transformation/", "eval_value", trial, number)
+        return found
+
+
+def _tagged(group: str, score: str, trial: ScriptTrial, number: int) -> list[Scalar]:
+    values = {score: trial.score or 0.0, **trial.values}
+    return [(group + name, value, number) for name, value in values.items()]
 
 
 def _shown(values: Mapping[str, float]) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Command = Callable[[Mapping[str, Value]], str]
 RESULT = "result.json"
-ENOUGH = 4  # finished trials, before anything is said about importance
+ENOUGH = 4  # complete trials, before anything is said about importance
 
 
 @dataclasses.dataclass(frozen=True)

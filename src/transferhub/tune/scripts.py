@@ -85,7 +85,8 @@ class Scripts:
         is waited for, and not run twice.
         """
         log, result = folder / f"log-{number}.info", folder / f"result-{number}.json"
-        with open(folder / f"trial-{number}.lock", "wb") as held:
+        lock = folder / f"trial-{number}.lock"
+        with atomic.writing(lock), open(lock, "wb") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

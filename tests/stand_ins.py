@@ -16,7 +16,8 @@ INSTEAD = {
     "--trials 8": "--trials 2",
     "--workers 2": "--workers 1",
     "trials=20": "trials=2",
-    "--popsize 5 --round 10": "--popsize 1 --round 2",
+    "--popsize 5 --round 10": "--popsize 1 --round 1",
+    "vocab, 200)": "vocab, 20)",
     "--network resnet18": "--network test_resnet --classes 3 --each 4 --size 32 --num-epoch 1",
 }
 ENCODERS = ("minilm", "ernie", "bert-base-chinese", "bert-base-uncased")
@@ -71,6 +72,8 @@ def write_files(folder: Path) -> None:
     write_csv(folder / "new.csv", [(text,) for text, _ in reviews(6, 4)], ("text",))
     (folder / "new_zh.txt").write_text("交通方便\n房间太小了\n", encoding="utf-8")
     write_csv(folder / "pairs.csv", [(t, "the room was good", name) for t, name in rows], ("text_a", "text_b", "label"))
+    triples = [("good room", text, "the shop", int(label == "positive")) for text, label in rows]
+    write_tsv(folder / "triples.tsv", ("query", "left", "right", "label"), triples)
     flags = [(text, *(str(int(word in text.split())) for word in ("good", "bad", "dull"))) for text, _ in rows]
     write_csv(folder / "comments.csv", flags, ("text", "toxic", "obscene", "insult"))
     write_csv(folder / "ratings.csv", [(text, str(stars(text))) for text, _ in rows], ("text", "stars"))
@@ -83,6 +86,9 @@ def write_files(folder: Path) -> None:
         write_tsv(folder / "path/to/dataset" / f"{split}.tsv", ("text_a", "label"), numbered(24, 1))
     write_tsv(folder / "path/to/dataset/predict.tsv", ("text_a",), [("good food",)])
     write_picture_lists(folder / "test/data", list(COLOURS))
+    moods = [(number % 16, number % 2, 1 - number % 2, number // 2 % 2) for number in range(48)]
+    table = [(f"test/data/train-{number}.png", *map(str, flags)) for number, *flags in moods]
+    write_csv(folder / "pictures.csv", table, ("path", "joy", "anger", "fear"))
     for place in ("pictures", "hotdog"):
         for split, count in (("train", 8), ("val", 4)):
             for label in COLOURS:

@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## Fine-tune minilm on the demo reviews and fractal-mini on digits, predict (under three minutes, offline)
+demo: $(READY) ## Fine-tune minilm on the demo reviews, fractal-mini on digits (under three minutes, offline)
 	$(BIN)/python examples/demo.py
 	$(BIN)/python examples/demo_digits.py
 

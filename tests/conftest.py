@@ -109,7 +109,7 @@ def lines():
     logger.removeHandler(handler)
 
 
-def write_tiny_module(folder: Path) -> Path:
+def write_tiny_module(folder: Path, positions: int = 64) -> Path:
     """A BERT of two layers, 32 wide, with random weights and a vocabulary of the words above."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -133,7 +133,7 @@ def write_tiny_module(folder: Path) -> Path:
     vocabulary = list(dict.fromkeys(vocabulary))
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     with quietly():
-        BertTokenizer(vocab=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
+        BertTokenizer(vocab=str(folder / "vocab.txt"), model_max_length=positions).save_pretrained(folder)
         torch.manual_seed(0)
         config = BertConfig(
             vocab_size=len(vocabulary),
@@ -141,7 +141,7 @@ def write_tiny_module(folder: Path) -> Path:
             num_hidden_layers=2,
             num_attention_heads=4,
             intermediate_size=64,
-            max_position_embeddings=64,
+            max_position_embeddings=positions,
         )
         BertModel(config).save_pretrained(folder)
     return folder

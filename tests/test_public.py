@@ -21,6 +21,7 @@ NAMES = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "MultiLabelImageClassifierTask",
     "PairwiseTextMatchingTask",
     "PointwiseTextMatchingTask",
     "RegressionTask",

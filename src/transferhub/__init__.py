@@ -32,6 +32,7 @@ _WHERE = {
     "Module": "module",
     "ModuleTask": "task.module_task",
     "MultiLabelClassifierTask": "task.multi_label",
+    "MultiLabelImageClassifierTask": "task.image_classifier",
     "PairwiseTextMatchingTask": "task.pairwise_matching",
     "PointwiseTextMatchingTask": "task.pointwise_matching",
     "RegressionTask": "task.regression",
@@ -76,6 +77,7 @@ __all__ = [
     "Module",
     "ModuleTask",
     "MultiLabelClassifierTask",
+    "MultiLabelImageClassifierTask",
     "PairwiseTextMatchingTask",
     "PointwiseTextMatchingTask",
     "ReadingComprehensionTask",
@@ -120,6 +122,7 @@ if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask as BaseTask
     from transferhub.task.classifier import TextClassifierTask as TextClassifierTask
     from transferhub.task.image_classifier import ImageClassifierTask as ImageClassifierTask
+    from transferhub.task.image_classifier import MultiLabelImageClassifierTask as MultiLabelImageClassifierTask
     from transferhub.task.module_task import ModuleTask as ModuleTask
     from transferhub.task.multi_label import MultiLabelClassifierTask as MultiLabelClassifierTask
     from transferhub.task.pairwise_matching import PairwiseTextMatchingTask as PairwiseTextMatchingTask

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -120,3 +123,94 @@ def test_compare_puts_three_ways_beside_each_other(folder, capsys):
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(found) == {"fine-tuned", "frozen", "from scratch", "checkpoint_dir"}
     assert all(0 <= found[way]["dev"]["acc"] <= 1 for way in ("fine-tuned", "frozen", "from scratch"))
+
+
+def test_pictures_with_any_number_of_labels(folder, capsys):
+    files = sorted(str(file) for file in folder.rglob("*.png"))
+    rows = [f"{file},{int('green' in file)},{int('red' in file)},{int('0.png' in file)}" for file in files]
+    table = folder.parent / "labels.csv"
+    table.write_text("\n".join(["path,green,red,first", *rows]))
+    flags = ["--label-column", "green,red,first", "--augment", "none"]
+    assert finetune(*flags, train="labels.csv", task="image-multi-label") == 0
+    score = evaluated(capsys, table)
+    assert score["auc"] > 0.6
+    assert evaluated(capsys, table, "--label-column", "first,red,green") == score
+    found = predicted(capsys, *files[:3])
+    assert list(found[0]) == ["path", "labels", "green", "red", "first"]
+    assert hub("finetune", "--module", "timm:resnet18", "--train", "labels.csv", "--task", "multi-label") == 2
+    assert "fix: --task image-multi-label" in capsys.readouterr().err
+
+
+BOMB = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+BROKEN = {
+    "empty": (b"", "is empty: it has no bytes"),
+    "text": (b"hello there, I am text", "is no picture: it begins with b'hello there, I a'"),
+    "bomb": (
+        b"\x89PNG\r\n\x1a\n"
+        + (struct.pack(">I", 13) + b"IHDR" + BOMB + struct.pack(">I", zlib.crc32(b"IHDR" + BOMB)))
+        + (struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", 0)),
+        "is too large to be opened (a decompression bomb?)",
+    ),
+}
+
+
+def test_broken_pictures_to_predict_are_refused_by_name_or_left_out(folder, capsys, lines):
+    assert finetune("--num-epoch", "1") == 0
+    new = folder / "new"
+    new.mkdir()
+    odd = {"a.png": (1, 1), "b.png": (20000, 50), "c.jpg": (50, 2000), "d.png": (7, 300)}
+    for name, size in odd.items():
+        Image.new("RGB", size, COLOURS["red"]).save(new / name)
+    assert [row["path"] for row in predicted(capsys, new)] == [str(new / name) for name in odd]
+    for kind, (content, said) in BROKEN.items():
+        (new / "bb.jpg").write_bytes(content)
+        assert hub("predict", "run/best_model", str(new)) == 2, kind
+        assert f"bb.jpg {said}" in capsys.readouterr().err
+        assert [row["path"] for row in predicted(capsys, new, "--skip-broken")] == [str(new / name) for name in odd]
+        assert any("1 of 5 pictures of those given cannot be read" in line for line in lines)
+        lines.clear()
+        (folder / "val" / "red" / "bb.jpg").write_bytes(content)
+        assert hub("evaluate", "run/best_model", str(folder / "val")) == 2
+        assert f"bb.jpg {said}" in capsys.readouterr().err
+        assert "acc" in evaluated(capsys, folder / "val", "--skip-broken")
+    assert hub("predict", "run/best_model", str(new / "bb.jpg"), "--skip-broken") == 2
+    assert "none of the 1 pictures of those given can be read" in capsys.readouterr().err
+    assert hub("predict", "run/best_model", str(new / "gone.jpg")) == 2
+    assert "gone.jpg does not exist" in capsys.readouterr().err
+
+
+def test_faults_of_rows_are_said_with_their_place(folder, capsys, lines):
+    def said():
+        return capsys.readouterr().err
+
+    (folder / "train" / "blue").mkdir()
+    Image.open(folder / "train/red/0.png").save(folder / "val/red/again.png")
+    assert finetune("--num-epoch", "1") == 0
+    assert any("no pictures in the label folders blue: left out" in line for line in lines)
+    assert any("1 pictures of dev are in train too" in line for line in lines)
+    Image.new("RGB", (4, 4)).save(folder / "train" / "blue" / "0.png")
+    (folder / "val" / "gold").mkdir()
+    Image.new("RGB", (4, 4)).save(folder / "val" / "gold" / "0.png")
+    assert finetune() == 2
+    assert "val: label 'gold' of gold/0.png is not known" in said()
+    rows = [f"train/{label}/{number}.png {place}" for place, label in enumerate(COLOURS) for number in range(12)]
+    (folder / "label_list.txt").write_text("\n".join(COLOURS))
+    for line, fault in (
+        ("train/red/gone.png 1", "train_list.txt:25: there is no picture"),
+        ("train/red/0.png 7", "train_list.txt:25: label '7' is not known"),
+        ("train/red/0.png gold", "train_list.txt:25: label 'gold' is not known"),
+        ("train/red/0.png", "train_list.txt:25: 'train/red/0.png' has no label"),
+    ):
+        (folder / "train_list.txt").write_text("\n".join([*rows, line]))
+        assert finetune() == 2
+        assert fault in said()
+    shutil.rmtree(folder / "train" / "blue")
+    shutil.rmtree(folder / "train" / "green")
+    (folder / "train_list.txt").unlink()
+    assert finetune(train="set/train") == 2
+    assert "every picture has the label 'red'" in said()
+
+
+def test_a_text_module_is_refused(folder, tiny, capsys):
+    assert hub("finetune", "--task", "image-classification", "--module", str(tiny), "--train", "set") == 2
+    assert "is no image network" in capsys.readouterr().err

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from transferhub.graph import Network, Node, Source, Variable, derive, seeded
+from transferhub.graph.depth import depths_by_blocks
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.graph.variable import walk_back
 
@@ -104,3 +105,22 @@ def test_a_missing_input_is_a_key_error_of_the_node_that_needs_it():
     network = Network([Variable("o", (-1,), "float32", Node(DoublerSource(), {"x": x}), "out")])
     with pytest.raises(TypeError, match="x"):
         network({})
+
+
+def test_blocks_are_numbered_from_the_output():
+    def block():
+        return nn.ModuleDict({"a": nn.Linear(2, 2), "deep": nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])})
+
+    body = nn.ModuleDict(
+        {
+            "embeddings": nn.ModuleDict({"patches": nn.Linear(2, 2)}),
+            "stages": nn.ModuleList([nn.ModuleList([block(), block()]), nn.ModuleList([block()])]),
+            "layernorm": nn.LayerNorm(2),
+        }
+    )
+    depths = depths_by_blocks(nn.ModuleDict({"body": body}))
+    assert depths["body.embeddings.patches.weight"] == 4
+    assert {depths[f"body.stages.0.0.{rest}.bias"] for rest in ("a", "deep.0", "deep.1")} == {3}
+    assert depths["body.stages.0.1.deep.1.weight"] == 2
+    assert depths["body.stages.1.0.a.weight"] == 1
+    assert depths["body.layernorm.weight"] == depths["body.layernorm.bias"] == 0

@@ -6,10 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from transferhub.errors import DataError
-from transferhub.image import decode, pixels
+from transferhub.image import Preprocess, decode, pixels, upright
 
 RED, GREEN = (200, 40, 40), (40, 180, 40)
 
@@ -195,3 +195,47 @@ def test_grey_levels_beyond_16_bits_are_refused(tmp_path):
     Image.fromarray(np.full((2, 2), 1e9, np.float32)).save(tmp_path / "far.tif")
     with pytest.raises(DataError, match=r"far\.tif: grey levels up to 1e\+09"):
         decode(tmp_path / "far.tif")
+
+
+def turned_noise(mode, size=(37, 22)):
+    """Colours of all kinds, in a mode of Pillow's."""
+    draw = np.random.default_rng(3)
+    small = Image.fromarray(draw.integers(0, 255, (5, 7, 3), np.uint8))
+    return small.resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kinds"),
+    [
+        ("1", ["png", "tiff", "bmp", "gif"]),
+        ("L", ["png", "tiff", "bmp", "gif", "webp", "jpg", "pgm"]),
+        ("P", ["png", "tiff", "bmp", "gif"]),
+        ("RGB", ["png", "tiff", "bmp", "webp", "jpg", "ppm"]),
+        ("CMYK", ["tiff", "jpg"]),
+        ("YCbCr", ["tiff", "jpg"]),
+    ],
+)
+def test_what_is_neither_deep_nor_transparent_is_what_pillow_converts(tmp_path, mode, kinds):
+    for kind in kinds:
+        path = tmp_path / f"a.{kind}"
+        turned_noise(mode).save(path)
+        with Image.open(path) as opened:
+            wanted = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        assert np.array_equal(np.asarray(decode(path)), wanted), kind
+        with Image.open(path) as opened:
+            assert np.array_equal(np.asarray(upright(opened)), wanted), kind
+
+
+@pytest.mark.parametrize("size", [(1600, 1200), (700, 2000), (450, 460)])
+def test_what_a_network_sees_of_a_jpeg_hardly_depends_on_the_size_it_is_decoded_at(tmp_path, size):
+    draw = np.random.default_rng(1)
+    scene = Image.fromarray(draw.integers(0, 255, (24, 32, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    grain = draw.normal(0, 6, (size[1], size[0], 1))
+    scene = Image.fromarray((np.asarray(scene) + grain).clip(0, 255).astype(np.uint8))
+    path = tmp_path / "a.jpg"
+    scene.save(path, quality=90)
+    process = Preprocess(224, 224, crop_pct=0.875, crop_mode="center", interpolation="bicubic")
+    assert decode(path, (256, 256)).width < size[0] or min(size) < 512
+    quick, full = (process.seen(process.whole(given)).astype(int) for given in (path, decode(path)))
+    assert np.abs(quick - full).mean() < 1.5
+    assert np.abs(quick - full).max() < 24

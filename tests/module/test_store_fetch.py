@@ -13,11 +13,14 @@ import pytest
 import torch
 from mirror import COMMIT, serving
 from safetensors.torch import load_file
+from test_transformers_image import saved
 
+import transferhub as hub
 from transferhub import paths
 from transferhub.commands import main
 from transferhub.errors import ModuleError
 from transferhub.module import clearing, fetch, store
+from transferhub.module.transformers_image import TransformersImageModule
 
 REPO = "someone/encoder"
 pytestmark = pytest.mark.loopback
@@ -273,3 +276,15 @@ def test_a_download_that_another_process_holds_is_left_alone():
 def test_installing_from_a_repository_in_this_process_stays_offline():
     with pytest.raises(ModuleError, match="offline mode is enabled"):
         store.install(f"hf:{REPO}")
+
+
+def test_an_image_network_comes_with_what_prepares_its_pictures(tmp_path, online):
+    saved(tmp_path / "vit", "vit")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "vit").iterdir()}
+    with serving("someone/vit", files) as running:
+        online(running.endpoint)
+        module = hub.Module(name="hf:someone/vit")
+    assert isinstance(module, TransformersImageModule)
+    assert module.preprocess == hub.Module(directory=tmp_path / "vit").preprocess
+    assert module.source_labels == ["ant", "bee", "wasp", "fly"]
+    assert store.find("hf:someone/vit").family == "transformers_image"

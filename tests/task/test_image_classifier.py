@@ -10,6 +10,7 @@ from PIL import Image
 
 import transferhub as hub
 from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.image import decode
 from transferhub.task import finetuning
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
@@ -239,3 +240,45 @@ def test_more_labels_than_five_have_a_top_five(network, tmp_path):
     labels = np.repeat(np.arange(7), 4)
     assert result.dev["top_5"] == pytest.approx((ranks == labels[:, None]).any(axis=1).mean())
     assert "top_5 on dev" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network, tmp_path):
+    module = hub.Module(directory=network)
+    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", num_epoch=1))
+    best = hub.load(task.finetune_and_eval().best_model)
+    draw_of, files = np.random.default_rng(5), []
+    for number, size in enumerate([(31, 90), (200, 33), (1, 1), (64, 64)]):
+        image = Image.fromarray(draw_of.integers(0, 255, (*size, 3), np.uint8))
+        exif = Image.Exif()
+        exif[0x0112] = 6 if number == 0 else 1  # the first one lies on its side
+        image.save(tmp_path / f"{number}.png", exif=exif)
+        files.append(str(tmp_path / f"{number}.png"))
+    wanted = best.predict(files)
+    opened = [Image.open(file) for file in files]
+    assert np.array_equal(best.predict(opened).probabilities, wanted.probabilities)
+    assert [record["path"] for record in best.predict(opened).records()] == files
+    arrays = [np.asarray(decode(file)) for file in files]
+    for given in (arrays, (array for array in arrays), [files[0], opened[1], arrays[2], [files[3]]], opened * 40):
+        found = best.predict(given).probabilities
+        assert np.allclose(found, np.tile(wanted.probabilities, (len(found) // 4, 1)), atol=1e-6)
+    alone = best.predict(arrays[1])
+    assert np.allclose(alone.probabilities, wanted.probabilities[1:2], atol=1e-6)
+    assert alone.records()[0]["path"] == "picture 0"
+    assert np.allclose(best.predict(opened[1]).probabilities, wanted.probabilities[1:2], atol=1e-6)
+    assert len(best.predict(np.zeros((3, 8, 9, 3), np.uint8)).labels) == 3
+    assert best.predict([]).labels == []
+    palette = opened[3].convert("P")
+    assert best.predict([palette]).labels == best.predict([palette.convert("RGB")]).labels
+    for wrong, said in (
+        (arrays[0] / 255, r"row 0: float64 \[90, 31, 3\]"),
+        ([files[0], arrays[3].transpose(2, 0, 1)], r"row 1: uint8 \[3, 64, 64\]"),
+        ({"a": 1}, "cannot be predicted"),
+        (7, "7 cannot be predicted"),
+        ([7], "row 0: 7"),
+        ([np.zeros((0, 4, 3), np.uint8)], r"row 0: uint8 \[0, 4, 3\]"),
+    ):
+        with pytest.raises(DataError, match=said):
+            best.predict(wrong)
+    (tmp_path / "half.png").write_bytes((tmp_path / "3.png").read_bytes()[:2000])
+    with Image.open(tmp_path / "half.png") as half, pytest.raises(DataError, match=r"half\.png is damaged"):
+        best.predict([half])

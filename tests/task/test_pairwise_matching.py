@@ -12,7 +12,7 @@ from transferhub import atomic
 from transferhub.dataset import BaseDataset, TripleExample
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Network
-from transferhub.task.pairwise_matching import TripleMeter
+from transferhub.task.triple_meter import TripleMeter
 
 ROWS = [["the bed", "a clean room was", "soup"], ["tasty", "plot", "the food"]]
 

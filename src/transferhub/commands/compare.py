@@ -32,6 +32,7 @@ def compare(
     _ = flags.task_class
     folder = flags.checkpoint_dir or Path(f"compare_{datetime.datetime.now():%Y%m%d%H%M%S}")
     rows = flags.rows()
+    from transferhub.task.compare import WAYS
     from transferhub.task.compare import compare as run
 
     def make(way: str, place: Path) -> "BaseTask":
@@ -40,7 +41,9 @@ def compare(
         given = dataclasses.replace(flags, from_scratch=way == "from scratch", freeze=frozen, learning_rate=rate)
         return given.build(rows, given.config(checkpoint_dir=place))
 
-    compared = run(make, folder)
+    # A cosine of frozen vectors has nothing to learn.
+    ways = [way for way in WAYS if way != "frozen" or flags.task != "pairwise-text-matching" or flags.network]
+    compared = run(make, folder, ways)
     if as_json:
         results = {way: dataclasses.asdict(result) for way, result in compared.results.items()}
         print(json.dumps({**results, "checkpoint_dir": str(folder)}, ensure_ascii=False))

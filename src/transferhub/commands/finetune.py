@@ -25,6 +25,8 @@ def finetune(
     """
     _ = flags.task_class  # a task that does not exist is said before anything is loaded
     config = flags.config()
+    from transferhub.task.confidence import heading, in_line
+
     result = flags.build(flags.rows(), config).finetune_and_eval()
     if as_json:
         wall = round(time.monotonic() - _started, 1)
@@ -32,7 +34,9 @@ def finetune(
         return
     for split, scores in (("dev", result.dev), ("test", result.test)):
         if scores:
-            print(f"{split:5}" + "  ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+            print(f"{split:5}" + in_line(scores, result.intervals.get(split, {})))
+    if result.intervals and config.confidence_interval is not None:
+        print(f"[…]  {heading(config.confidence_interval)}")
     print(f"best model  {result.best_model}\nreport      {result.report}")
     print(f"curves      hub board {result.checkpoint_dir}")
     print(f"next        hub predict {result.best_model} FILE")

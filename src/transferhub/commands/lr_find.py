@@ -28,6 +28,8 @@ def lr_find(
     """
     if picture.is_dir():
         raise ConfigError(f"--picture {picture} is a folder", expected="the name of a file to write")
+    if flags.learning_rate is not None:
+        raise ConfigError("--learning-rate is what is searched", fix="--low and --high are the ends of the search")
     _ = flags.task_class
     from transferhub import atomic
     from transferhub.task.lr_find import find_rate

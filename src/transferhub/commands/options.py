@@ -13,6 +13,7 @@ from transferhub.errors import ConfigError, DataError, did_you_mean
 if TYPE_CHECKING:
     from transferhub.dataset import BaseDataset
     from transferhub.strategy import Strategy
+    from transferhub.task.base_task import BaseTask
 
 STRATEGY_NAMES = ("default", "adamw", "l2sp", "ulmfit", "combined", "lora")  # strategy.STRATEGIES, which imports torch
 
@@ -34,16 +35,36 @@ Header = Annotated[
 Quoted = Annotated[
     bool | None, typer.Option("--quoted/--no-quoted", help="Whether quotes enclose cells. Default: in csv files.")
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
+]
 BestModel = Annotated[Path, typer.Argument(help="The best_model folder of a run.")]
 MaxSeqLen = Annotated[int | None, typer.Option(help="Tokens a text may have. Default: 128.")]
 BatchSize = Annotated[int, typer.Option(help="Examples for each step.")]
 Seed = Annotated[int, typer.Option(help="Everything random is a function of it.")]
+ConfidenceInterval = Annotated[
+    float | None,
+    typer.Option(help="A level such as 0.95: each score with its bootstrap interval. Default: without."),
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 StrategyName = Annotated[str, typer.Option(help=f"Which parameters move and how fast: {', '.join(STRATEGY_NAMES)}.")]
 StrategyArg = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE, an argument of the strategy; may be given several times: dis_blocks=3."),
 ]
+
+
+def without_broken(task: "BaseTask", rows: Any) -> Any:
+    """Rows of a model of pictures without those that cannot be decoded: what --skip-broken asks for.
+
+    Raises:
+        ConfigError: A model of something else.
+    """
+    from transferhub.task.image_task import ImageTask
+
+    if not isinstance(task, ImageTask):
+        raise ConfigError(f"--skip-broken with a {type(task).__name__}", expected="a model of pictures")
+    return task.without_broken(rows)
 
 
 def given_path(text: str, name: str) -> Path:
@@ -78,6 +99,48 @@ def built_in_set(path: Path, beside: Mapping[str, Any]) -> "BaseDataset | None":
         raise ConfigError(f"--{given[0].replace('_', '-')} with the built-in data set {path}", fix="leave it out")
     made: BaseDataset = getattr(dataset, path.name)()
     return made
+
+
+def names_of(given: str | None) -> list[str] | None:
+    """``--label-list``: names between commas, a JSON list, or a file of names, one a line.
+
+    Raises:
+        ConfigError: None, or what begins like JSON and is no list of names.
+    """
+    if given is None:
+        return None
+    if given.lstrip().startswith("["):
+        try:
+            listed: Any = json.loads(given)
+        except ValueError as error:
+            raise ConfigError(f"--label-list {given:.60}: {error}", expected='JSON, such as ["a", "b"]') from None
+    elif Path(given).is_file():
+        try:
+            listed = Path(given).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise ConfigError(f"--label-list {given} is not UTF-8", fix="convert it to UTF-8 first") from None
+    else:
+        listed = given.split(",")
+    names = [str(name).strip() for name in listed]
+    names = [name for name in names if name]
+    if not names:
+        raise ConfigError(f"--label-list {given!r:.60} names no labels", expected="names: a,b,c")
+    return names
+
+
+def weights_of(given: str | None) -> str | dict[str, float] | None:
+    """``--class-weight``: ``balanced``, or JSON.
+
+    Raises:
+        ConfigError: It begins like JSON and is none.
+    """
+    if given is None or not given.lstrip().startswith("{"):
+        return given
+    try:
+        weights: dict[str, float] = json.loads(given)
+    except ValueError as error:
+        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
+    return weights
 
 
 def strategy_of(name: str, given: Sequence[str] | None, **arguments: Any) -> "Strategy":

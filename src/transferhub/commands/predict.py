@@ -31,6 +31,7 @@ def predict(
     header: options.Header = None,
     quoted: options.Quoted = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a row instead of csv.")] = False,
+    skip_broken: options.SkipBroken = False,
 ) -> None:
     """Predict each row, as csv in the rows' order: the row, what is predicted, and the probabilities behind it.
 
@@ -54,7 +55,7 @@ def predict(
     else:
         found = [task.rows_of_file(path, labelled=False, columns=columns, form=form) for path in paths]
         rows = found[0] if len(found) == 1 else list(itertools.chain.from_iterable(found))
-    predictions = task.predict(rows)
+    predictions = task.predict(options.without_broken(task, rows) if skip_broken else rows)
     records, count = predictions.each_record(), 0
     first = next(records, None)
     with contextlib.nullcontext(sys.stdout) if output is None else atomic.whole_file(output) as out:

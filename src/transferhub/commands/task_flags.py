@@ -28,10 +28,20 @@ TASKS = {
     "sequence-labeling": "SequenceLabelTask",
     "reading-comprehension": "ReadingComprehensionTask",
     "regression": "RegressionTask",
+    "pointwise-text-matching": "PointwiseTextMatchingTask",  # each text read by itself
+    "pairwise-text-matching": "PairwiseTextMatchingTask",  # of triples
     "image-classification": "ImageClassifierTask",
+    "image-multi-label": "MultiLabelImageClassifierTask",
 }
-LOSSES = ("cross_entropy", "focal")  # as task/losses.py has them, which imports torch
+PICTURES = ("image-classification", "image-multi-label")
 COLUMN_FLAGS = ("text_column", "label_column")
+LOSSES = ("cross_entropy", "focal", "hinge", "rank")  # as the tasks have them, which import torch
+MATCHING = ("pointwise-text-matching", "pairwise-text-matching")
+OF_ONE_TASK = (  # flags that are arguments of their task, by the same names
+    *("add_crf", "network", "sub_task", "doc_stride", "max_query_length", "max_answer_length", "n_best_size"),
+    "null_score_diff_threshold",
+)
+WITH_LABELS = ("classes", "labels", "tags")  # kinds of rows
 TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
 
 
@@ -58,11 +68,37 @@ class TaskFlags:
     augment: Annotated[
         str | None, typer.Option(help="Of training pictures: none, light, standard or strong. Default: light.")
     ] = None
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be decoded; they are named.")
-    ] = False
+    skip_broken: options.SkipBroken = False
     add_crf: Annotated[
         bool | None, typer.Option("--add-crf", help="Of sequence-labeling: a CRF on top of the linear layer.")
+    ] = None
+    network: Annotated[
+        str | None,
+        typer.Option(help="Over vectors of tokens: bow, cnn, gru, lstm … Default: none."),
+    ] = None
+    sub_task: Annotated[
+        str | None,
+        typer.Option(help="Of reading-comprehension: whose scores, squad, squad2.0, cmrc2018 or drcd. Default: told."),
+    ] = None
+    doc_stride: Annotated[
+        int | None, typer.Option(help="Of reading-comprehension: tokens between two windows. Default: 128.")
+    ] = None
+    max_query_length: Annotated[
+        int | None, typer.Option(help="Of reading-comprehension: tokens of a question that are read. Default: 64.")
+    ] = None
+    max_answer_length: Annotated[
+        int | None, typer.Option(help="Of reading-comprehension: tokens an answer may have. Default: 30.")
+    ] = None
+    n_best_size: Annotated[
+        int | None, typer.Option(help="Of reading-comprehension: answers kept of each question. Default: 20.")
+    ] = None
+    null_score_diff_threshold: Annotated[
+        float | None,
+        typer.Option(help="Of squad2.0: no answer where the null score leads by more than this. Default: 0."),
+    ] = None
+    label_list: Annotated[
+        str | None,
+        typer.Option(help="Labels in the order of their ids: a,b,c; a JSON list; or a file of them, one a line."),
     ] = None
     max_seq_len: options.MaxSeqLen = None
     long_text: Annotated[
@@ -94,6 +130,7 @@ class TaskFlags:
     weight_decay: Annotated[float | None, typer.Option(help="Of adamw and lora. Default: 0.01.")] = None
     seed: options.Seed = 42
     precision: options.Precision = "auto"
+    confidence_interval: options.ConfidenceInterval = None
     eval_interval: Annotated[int, typer.Option(help="Steps between two evaluations on dev.")] = 100
     early_stopping: Annotated[
         int | None, typer.Option(help="End after so many evaluations without a better score on dev. Default: never.")
@@ -123,7 +160,12 @@ class TaskFlags:
     def usual_rate(self) -> float:
         """The rate of adamw where none is given."""
         kind: Any = self.task_class
-        return float(kind.usual_rate)
+        if self.task not in MATCHING:
+            return float(kind.usual_rate)
+        import transferhub as hub
+        from transferhub.task.matching import usual_rate
+
+        return usual_rate([hub.Module(name=self.module).family])
 
     def rows(self) -> "BaseDataset":
         """The rows of --train, --dev and --test, read as the task reads them."""
@@ -135,19 +177,22 @@ class TaskFlags:
         path = options.given_path(str(self.train), "--train")
         beside = {name: getattr(self, name) for name in ("dev", "test", *COLUMN_FLAGS, *TEXT_FLAGS)}
         if (built_in := options.built_in_set(path, beside)) is not None:
-            wanted = (self.task_class.kind or "classes", self.task == "image-classification")
+            wanted = (self.task_class.kind or "classes", self.task in PICTURES)
             if (built_in.kind, isinstance(built_in, hub.dataset.BaseCVDataset)) != wanted:
                 raise ConfigError(f"--task {self.task} with the data set {path}", expected="rows of this kind of task")
             return built_in
-        if self.task == "image-classification":
-            return self._pictures(path)
+        if self.label_list is not None:
+            self._refuse("label_list")
+        if self.task in PICTURES:
+            return self._pictures(path, label)
         if self.skip_broken:
-            raise ConfigError(f"--skip-broken with --task {self.task}", expected="--task image-classification")
+            raise ConfigError(f"--skip-broken with --task {self.task}", expected=f"--task {' or '.join(PICTURES)}")
         from transferhub.module.timm_files import is_image
 
         if is_image(self.module):
             raise ConfigError(
-                f"--task {self.task} with the image network {self.module}", fix="--task image-classification"
+                f"--task {self.task} with the image network {self.module}",
+                fix=f"--task image-{'multi-label' if self.task == 'multi-label' else 'classification'}",
             )
         given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
         form: dict[str, Any] = {
@@ -156,16 +201,32 @@ class TaskFlags:
             "header": self.header,
             "quoted": self.quoted,
         }
-        rows = hub.dataset.load(path, self.dev, self.test, kind=self.task_class.kind or "classes", **given, **form)
-        if self.task == "text-matching" and len(rows.train_examples) and rows.train_examples[0].text_b is None:
+        if self.task == "pairwise-text-matching":
+            return self._triples(path, given, form)
+        kind, names = self.task_class.kind or "classes", options.names_of(self.label_list)
+        rows = hub.dataset.load(path, self.dev, self.test, kind=kind, label_list=names, **given, **form)
+        of_pairs = self.task in ("text-matching", "pointwise-text-matching")
+        if of_pairs and len(rows.train_examples) and rows.train_examples[0].text_b is None:
             raise ConfigError(
-                f"--task text-matching: the rows of {path} are texts, not pairs",
+                f"--task {self.task}: the rows of {path} are texts, not pairs",
                 expected="two texts and a label",
                 fix="--text-pair-column names the second text",
             )
         return rows
 
-    def _pictures(self, path: Path) -> "BaseDataset":
+    def _triples(self, path: Path, given: Mapping[str, Any], form: Mapping[str, Any]) -> "BaseDataset":
+        from transferhub.dataset.triples import load_triples
+
+        for name in (name for name, value in given.items() if value is not None):
+            raise ConfigError(
+                f"--{name.replace('_', '-')}-column with --task {self.task}",
+                expected="columns called query, left, right, label; or these four in this order",
+            )
+        return load_triples(
+            {"train": path, "dev": self.dev, "test": self.test}, options.names_of(self.label_list), **form
+        )
+
+    def _pictures(self, path: Path, label: Any) -> "BaseDataset":
         import transferhub as hub
         from transferhub.dataset.picture_tables import refuse_text_flags
 
@@ -175,7 +236,9 @@ class TaskFlags:
             self.dev,
             self.test,
             path=self.text_column,
-            label=self.label_column,
+            label=label,
+            label_list=options.names_of(self.label_list),
+            kind=self.task_class.kind or "classes",
             broken="skip" if self.skip_broken else "refuse",
         )
 
@@ -210,27 +273,51 @@ class TaskFlags:
             "metrics_choices": [name.strip() for name in metrics.split(",")] if metrics else None,
             "max_seq_len": self.max_seq_len,
             "long_text": self.long_text,
-            "class_weight": weights_of(self.class_weight),
+            "class_weight": options.weights_of(self.class_weight),
             "loss": self.loss,
             "focal_gamma": self.focal_gamma,
             "label_smoothing": self.label_smoothing,
             "augment": self.augment,
-            "add_crf": self.add_crf,
+            **{name: getattr(self, name) for name in OF_ONE_TASK},
         }
         asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        known = inspect.signature(kind).parameters
         for name in asked:
-            if name not in known:
-                flag = f"--{'metrics' if name == 'metrics_choices' else name.replace('_', '-')}"
-                raise ConfigError(f"{flag} with --task {self.task}", expected="a flag that this task has")
+            self._refuse(name)
         module = module or hub.Module(name=self.module, pretrained=not self.from_scratch)
-        if self.freeze:
+        if self.freeze and self.task in MATCHING:
+            asked.update(self._frozen_features(module))
+        elif self.freeze:
             _, outputs, _ = module.context(trainable=False, max_seq_len=self.max_seq_len)
             asked["feature"] = outputs.get(kind.feature_name)
         else:
             asked["module"] = module
         made: BaseTask = kind(dataset=rows, config=config, **asked)
         return made
+
+    def _frozen_features(self, module: "Module") -> dict[str, Any]:
+        from transferhub.task import matching, pairwise_matching, pointwise_matching
+
+        names = pointwise_matching.NAMES if self.task == MATCHING[0] else pairwise_matching.NAMES
+        length = self.max_seq_len
+        found = matching.features_of(module, len(names), self.network, length, trainable=False)
+        return dict(zip(names, found, strict=True))
+
+    def _refuse(self, name: str) -> None:
+        """Refuse a flag that the task has not, with the tasks that have it."""
+        import transferhub as hub
+
+        def has(task: str) -> bool:
+            kind = getattr(hub, TASKS[task])
+            if name == "network":
+                return task in MATCHING  # others need a feature of one's own beside it
+            return name in inspect.signature(kind).parameters and (
+                name != "label_list" or (kind.kind or "classes") in WITH_LABELS
+            )
+
+        having = [task for task in TASKS if has(task)]
+        if self.task not in having:
+            flag = f"--{'metrics' if name == 'metrics_choices' else name.replace('_', '-')}"
+            raise ConfigError(f"{flag} with --task {self.task}", expected=f"it is for --task {' or '.join(having)}")
 
 
 def with_task_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -292,18 +379,3 @@ def command_of(flags: TaskFlags, values: Mapping[str, Any], named: set[str]) -> 
         else:
             words += [flag, shlex.quote(str(value))]
     return " ".join(words)
-
-
-def weights_of(given: str | None) -> str | dict[str, float] | None:
-    """``--class-weight``: ``balanced``, or JSON.
-
-    Raises:
-        ConfigError: It begins like JSON and is none.
-    """
-    if given is None or not given.lstrip().startswith("{"):
-        return given
-    try:
-        weights: dict[str, float] = json.loads(given)
-    except ValueError as error:
-        raise ConfigError(f"--class-weight {given}: {error}", expected='JSON, such as {"spam": 5, "ham": 1}') from None
-    return weights

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 FIXED = (
     *("module", "train", "dev", "test", "task", "text_column", "text_pair_column", "label_column", "delimiter"),
     *("encoding", "header", "quoted", "from_scratch", "metrics", "seed", "precision", "eval_interval"),
-    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg"),
+    *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg", "confidence_interval"),
+    *("label_list", "sub_task"),
 )
-BESIDE = ("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval")  # no part of a search's outcome
+BESIDE = (
+    *("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval"),
+)  # no part of a search's outcome
 
 
 @with_task_flags

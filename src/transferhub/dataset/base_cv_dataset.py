@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from transferhub.dataset import picture_checks
+from transferhub.dataset import picture_checks, targets
 from transferhub.dataset.base_dataset import PHASES, BaseDataset
 from transferhub.dataset.base_nlp_dataset import _read_labels as read_labels
+from transferhub.dataset.kind_checks import check_known
+from transferhub.dataset.kinds import known_kind
 from transferhub.dataset.picture_lists import read_list
 from transferhub.dataset.pictures import Pictures, fingerprint
 from transferhub.errors import ConfigError, DataError
@@ -22,15 +24,19 @@ FILES = {"train": "train_list_file", "dev": "validate_list_file", "test": "test_
 class PictureDataset(BaseDataset):
     """Four splits of ``(path, label id)`` rows, assignable as lists, and an ordered list of label names.
 
-    In a list that is assigned a label is an id, or a name of `label_list`.
+    In a list that is assigned a label is an id, or a name of `label_list`. Where `kind` is ``labels``, it is a label
+    set: a list of names, or what `targets.label_sets` reads.
     """
 
     def label_ids(self, phase: str) -> npt.NDArray[np.int64]:
         """The label ids of a split, int64 ``[rows]``.
 
         Raises:
+            ConfigError: The rows have label sets.
             DataError: A row without a label, or with one that `label_list` does not hold.
         """
+        if self.kind != "classes":
+            return super().label_ids(phase)
         examples: Any = self.get_examples(phase)
         count = self.num_labels
         if isinstance(examples, Pictures):
@@ -55,6 +61,8 @@ class PictureDataset(BaseDataset):
     @property
     def label_list(self) -> list[str]:
         """Label names in the order of their ids; without any, the ids of the training rows up to the highest."""
+        if self.kind != "classes":
+            return super().label_list
         if self._label_list is None:
             rows: Any = self.train_examples
         if self._label_list is None:  # reading the rows did not bring it
@@ -72,8 +80,13 @@ class PictureDataset(BaseDataset):
             label_list: Every name that occurs in the rows, in any order; it may have more.
 
         Raises:
+            ConfigError: Label sets that are written as ids or flags, in another order.
             DataError: A name that it does not have.
         """
+        if self.kind == "labels":
+            named = targets.with_labels(self, label_list, self.kind)
+            assert isinstance(named, PictureDataset)
+            return named
         index = {str(name): number for number, name in enumerate(label_list)}
         if missing := [name for name in self.label_list if name not in index]:
             raise DataError(
@@ -113,18 +126,10 @@ class PictureDataset(BaseDataset):
         whole = copy.copy(self)
         whole._label_list = self.label_list
         for phase in PHASES:
-            examples: Any = self.get_examples(phase)
-            broken = picture_checks.broken(examples)
-            if not broken:
-                continue
-            if len(broken) == len(examples):
-                raise DataError(
-                    f"{self.name}: none of the {len(examples)} pictures of {phase} can be read: {broken[0]}"
-                )
-            kept = np.setdiff1d(np.arange(len(examples)), list(broken))
-            picture_checks.say_broken(phase, broken, len(examples))
-            rows = examples.take(kept) if isinstance(examples, Pictures) else [examples[row] for row in kept]
-            setattr(whole, f"{phase}_examples", rows)
+            rows = self.get_examples(phase)
+            kept = picture_checks.whole_rows(rows, phase) if len(rows) else rows
+            if kept is not rows:
+                setattr(whole, f"{phase}_examples", kept)
         return whole
 
 
@@ -132,9 +137,10 @@ class BaseCVDataset(PictureDataset):
     """A picture data set from list files: subclass it, or give it the files.
 
     A line of a list is ``path label``: the label after the last space, an id from 0 (or a name of the label list); the
-    path relative to `base_path`, spaces and all. Lists are UTF-8 and read when the data set is built; every picture in
-    them must be there. Subclasses of PaddleHub up to 1.4, which set ``base_path``, ``train_list_file`` … and
-    ``num_labels`` as attributes, work as well: their lists are read when they are first asked for.
+    path relative to `base_path`, spaces and all. A label set stands there without spaces: ``a.jpg joy,anger``. Lists
+    are UTF-8 and read when the data set is built; every picture in them must be there. Subclasses of PaddleHub up to
+    1.4, which set ``base_path``, ``train_list_file`` … and ``num_labels`` as attributes, work as well: their lists are
+    read when they are first asked for.
 
     Args:
         base_path: The folder of the lists and pictures.
@@ -145,6 +151,7 @@ class BaseCVDataset(PictureDataset):
         label_list_file: A file with a label name a line, in the order of their ids.
         label_list: Label names in the order of their ids; goes before `label_list_file`.
         predict_file: An older name of `predict_list_file`.
+        kind: ``classes``, one label a row, or ``labels``, label sets. None: the class's own.
 
     Raises:
         ConfigError: None of train, validate and test list is given; both names of the predict list.
@@ -162,8 +169,11 @@ class BaseCVDataset(PictureDataset):
         label_list_file: str | None = None,
         label_list: Sequence[Any] | None = None,
         predict_file: str | None = None,
+        *,
+        kind: str | None = None,
     ) -> None:
         super().__init__(None if base_path is None else str(base_path))
+        self.kind = known_kind(kind or self.kind)
         if predict_file and predict_list_file and predict_file != predict_list_file:
             raise ConfigError(f"predict_file={predict_file!r} and predict_list_file={predict_list_file!r}", fix="one")
         given = (base_path, train_list_file, validate_list_file, test_list_file, predict_list_file, predict_file)
@@ -195,16 +205,16 @@ class BaseCVDataset(PictureDataset):
             label_list = read_labels(folder / label_file)
         if label_list is not None:
             self.set_labels(label_list)
-        names = self._label_list
+        names, sets = self._label_list, self.kind == "labels"
         for phase, file in lists.items():
             if file:
-                self.__dict__[f"{phase}_examples"] = read_list(folder / file, folder, names)
+                self.__dict__[f"{phase}_examples"] = read_list(folder / file, folder, names, sets=sets)
         predict = getattr(self, "predict_list_file", None) or getattr(self, "predict_file", None)
         if predict:
             self.__dict__["predict_examples"] = read_list(folder / predict, folder, names, labelled=False)
         for phase in ("train", "dev", "test"):
             if len(self.__dict__[f"{phase}_examples"]):
-                self.label_ids(phase)
+                check_known(self, phase)
         picture_checks.check(self)
 
     def __getattr__(self, name: str) -> Any:

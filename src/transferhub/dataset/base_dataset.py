@@ -44,6 +44,7 @@ class BaseDataset:
         self.base_path = base_path
         self.name = type(self).__name__
         self._label_list: list[str] | None = None
+        self._named = False  # whether somebody listed the labels, in place of the rows
         self._said: set[str] = set()
         if label_list is not None:
             self.set_labels(label_list)
@@ -61,7 +62,7 @@ class BaseDataset:
         listed = [str(name) for name in names]
         if len(set(listed)) < len(listed):
             raise ConfigError(f"label_list={listed!r:.80} has a name twice", expected="each label once")
-        self._label_list = listed
+        self._label_list, self._named = listed, True
 
     @property
     def label_list(self) -> list[str]:
@@ -128,6 +129,9 @@ class BaseDataset:
     def label_ids(self, phase: str) -> npt.NDArray[np.int64]:
         """The label ids of a split, int64 ``[rows]``.
 
+        Where names are given and the split's labels are none of them but whole numbers below their count, these are
+        ids: it is said.
+
         Raises:
             ConfigError: The labels of this data set are no classes.
             DataError: A row without a label, or with one that `label_list` does not hold.
@@ -138,7 +142,8 @@ class BaseDataset:
                 expected="a data set of classes",
                 fix="take the task and the reader that are for these rows",
             )
-        index, examples = self.label_index, self.get_examples(phase)
+        examples = self.get_examples(phase)
+        index = self._index_of(examples)
         if isinstance(examples, Examples) and examples.coded:
             known = np.array([*(index.get(name, -1) for name in examples.label_names), -1], np.int64)
             ids = known[examples.codes]  # code -1, no label, is the last of them
@@ -158,6 +163,18 @@ class BaseDataset:
                 + "correct the row; every label must occur in the training rows, or in label_list=[…]",
             )
         return ids
+
+    def _index_of(self, examples: Sequence[InputExample]) -> dict[str, int]:
+        """`label_index`; or, where these rows hold ids in place of names, of the ids."""
+        index = self.label_index
+        if not self._named or any(name.isdecimal() for name in index):
+            return index
+        written = targets.written_labels(examples)
+        of_ids = {str(place): place for place in range(len(index))}
+        if not written or written & index.keys() or not written <= of_ids.keys():
+            return index
+        self.say_once(f"{self.name}: labels are written as ids of {', '.join(map(repr, list(index)[:5]))} …")
+        return of_ids
 
     def with_dev(self, seed: int, proportion: float = 0.1, kind: str | None = None) -> "BaseDataset":
         """This data set if it has dev rows; else a copy in which a tenth of the training rows are the dev rows.

@@ -18,7 +18,7 @@ from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_k
 from transferhub.dataset.reading import ReadingExample, read_answers, table_answers
 from transferhub.dataset.roles import choose, usual_names
 from transferhub.dataset.table import Table
-from transferhub.errors import DataError, did_you_mean
+from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.log import logger
 
 JSON, PARQUET = (".json", ".jsonl", ".ndjson"), (".parquet", ".pq")
@@ -110,6 +110,12 @@ def load(
                 names = _names_in(table, rows)
                 if names and label_list is None:
                     dataset.set_labels(names)
+                elif names and "flags" in rows.names and _is_other_order(names, dataset.label_list):
+                    raise ConfigError(
+                        f"label_list={dataset.label_list!r:.80}, but the columns of flags are {names!r:.80}",
+                        expected="the same order, or names of which none is a column",
+                        fix="leave label_list out",
+                    )
                 column, texts = (str(rows.names.get(role, role)) for role in ("label", "text"))
                 given_labels = label_list is not None or names is not None
                 check_targets(table.source, rows.stored.facts, column=column, text=texts, given=given_labels)
@@ -125,6 +131,10 @@ def _names_in(table: Table, rows: Examples) -> list[str] | None:
     flags: list[str] | None = rows.names.get("flags")
     names = flags or table.label_names.get(rows.columns["label"])
     return targets.sorted_tags(names) if names and rows.stored.facts.kind == "tags" else names
+
+
+def _is_other_order(names: Sequence[str], given: Sequence[str]) -> bool:
+    return bool(set(names) & set(given)) and list(names) != list(given)
 
 
 def read_questions(

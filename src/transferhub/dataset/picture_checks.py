@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from transferhub.dataset.pictures import paths_of, stamps
+from transferhub.dataset import targets
+from transferhub.dataset.pictures import Pictures, paths_of, stamps
 from transferhub.errors import DataError
 from transferhub.log import logger
 
@@ -31,14 +32,18 @@ def check(dataset: "PictureDataset") -> None:
         DataError: One label only: there is nothing to tell apart.
     """
     if len(dataset.train_examples):
-        names = dataset.label_list
-        if len(names) < 2:
+        names, sets = dataset.label_list, dataset.kind == "labels"
+        if len(names) < 2 and not sets:
             raise DataError(
                 f"{dataset.name}: every picture has the label {names[0]!r}",
                 expected="at least two labels to tell apart",
                 fix="a folder a label: train/LABEL/*.jpg",
             )
-        counts = np.bincount(dataset.label_ids("train"), minlength=len(names))
+        counts = (
+            targets.label_sets(dataset, "train").sum(axis=0)
+            if sets
+            else np.bincount(dataset.label_ids("train"), minlength=len(names))
+        )
         if len(without := np.flatnonzero(counts == 0)):
             logger.warning(
                 "%s: %d of %d labels have no training picture: %s",
@@ -105,6 +110,22 @@ def broken(examples: Sequence[Any]) -> dict[int, str]:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return {row: said for row, said in enumerate(pool.map(fault, paths_of(examples))) if said is not None}
+
+
+def whole_rows(examples: Sequence[Any], split: str) -> Sequence[Any]:
+    """The rows whose pictures can be decoded; the others are named in the log. Every picture is decoded.
+
+    Raises:
+        DataError: None can.
+    """
+    found = broken(examples)
+    if not found:
+        return examples
+    if len(found) == len(examples):
+        raise DataError(f"none of the {len(examples)} pictures of {split} can be read: {next(iter(found.values()))}")
+    say_broken(split, found, len(examples))
+    kept = np.setdiff1d(np.arange(len(examples)), list(found))
+    return examples.take(kept) if isinstance(examples, Pictures) else [examples[row] for row in kept]
 
 
 def say_broken(split: str, found: Mapping[int, str], rows: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
 from transferhub.dataset.folders import SPLITS
-from transferhub.dataset.picture_tables import of_table, opened, there
+from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind
+from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, there
 from transferhub.dataset.pictures import Pictures, path_of
 from transferhub.dataset.targets import as_number as natural
 from transferhub.errors import ConfigError, DataError, did_you_mean
@@ -16,11 +17,10 @@ from transferhub.image import SUFFIXES
 from transferhub.log import logger
 
 LISTS = ("train_list.txt", "validate_list.txt", "test_list.txt", "label_list.txt")  # PaddleHub's own names
+PICTURE_KINDS = ("classes", "labels")
 LOOKED_AT = ("test", "dev", "train")  # by an evaluation: the first that there is
 SAID = "train/LABEL/*.jpg (and val/, test/), LABEL/*.jpg, or PaddleHub's lists (train_list.txt …)"
 ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
-
-Found = tuple[list[bytes], list[str], list[int] | None]  # names, labels, lines
 
 
 def load_images(
@@ -29,8 +29,9 @@ def load_images(
     test: Any = None,
     *,
     path: str | int | None = None,
-    label: str | int | None = None,
+    label: LabelColumns = None,
     label_list: Sequence[Any] | None = None,
+    kind: str = "classes",
     base_path: str | Path | None = None,
     test_part: float | None = None,
     seed: int = 0,
@@ -39,10 +40,10 @@ def load_images(
     """Load pictures of one's own. What was guessed is said in one log line a split.
 
     Each split is a folder of label folders (``ants/*.jpg``, ``bees/*.jpg``; folders inside those belong to the label);
-    a ``.csv``, ``.tsv`` or ``.parquet`` file or a pandas DataFrame with a column of paths and one of labels; or a list
-    of ``(path, label)``. All splits at once: a folder with ``train/``, ``val/`` (or ``dev/``, ``valid/``) and
-    ``test/``; a folder with PaddleHub's list files; or ``{"train": …, "dev": …, "test": …}``; `dev` and
-    `test` go before those.
+    a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file or a pandas DataFrame with a column of paths and one of
+    labels; or a list of ``(path, label)``. All splits at once: a folder with ``train/``, ``val/`` (or ``dev/``,
+    ``valid/``) and ``test/``; a folder with PaddleHub's list files; or ``{"train": …, "dev": …, "test": …}``; `dev`
+    and `test` go before those.
 
     A folder is listed, not opened: a million pictures take seconds, and their paths' bytes of memory.
 
@@ -51,8 +52,11 @@ def load_images(
         dev: The rows on which the best model is chosen; without it a tenth of `train` is split off when needed.
         test: The rows that are looked at once, at the end.
         path: The column of paths, by name or number. None: told from the header; without one, the first.
-        label: The column of labels, likewise; without a header, the last.
+        label: The column of labels, likewise; without a header, the last. With ``kind="labels"`` also several columns
+            of 0 and 1.
         label_list: Label names in the order of their ids. None: the sorted names of the training rows.
+        kind: ``classes``, one label a picture; or ``labels``, any number of them: names joined by ``,`` ``;`` or
+            ``|``, a list (in JSON too), or flags ``1,0,0``, as `hub.dataset.load` has them.
         base_path: What paths in tables are relative to. None: the folder of the file, for a frame the current one.
         test_part: The part of the training rows that becomes the test rows, the same of each label. None: none.
         seed: Draws them.
@@ -60,17 +64,20 @@ def load_images(
             decoded now, and those that cannot be are left out, with their names in the log.
 
     Raises:
-        ConfigError: `broken` or `test_part` out of range.
+        ConfigError: `broken` or `test_part` out of range, another `kind`.
         DataError: No pictures, a missing one (with file:line), a column that cannot be told, one label only.
     """
     if broken not in ("refuse", "skip"):
         raise ConfigError(f"broken={broken!r}", expected="'refuse' or 'skip'")
     if test_part is not None and not 0 < test_part < 1:
         raise ConfigError(f"test_part={test_part!r}", expected="a part of the training rows, above 0 and below 1")
+    if kind not in PICTURE_KINDS:
+        raise ConfigError(f"kind={kind!r}", expected=" or ".join(map(repr, PICTURE_KINDS)))
+    checked_kind(kind, None, label)
     apart = {name: given for name, given in (("dev", dev), ("test", test)) if given is not None}
-    if lists := _lists_in(train, label_list):
+    if lists := _lists_in(train, label_list, kind):
         for split, given in apart.items():
-            setattr(lists, f"{split}_examples", labelled_rows(given, lists.label_list, path, label))
+            setattr(lists, f"{split}_examples", labelled_rows(given, lists.label_list, path, label, kind))
         if apart:
             picture_checks.check(lists)
         return _finished(lists, test_part, seed, broken)
@@ -80,25 +87,44 @@ def load_images(
     first = train if isinstance(train, str | Path) else next(iter(splits.values()))
     dataset = PictureDataset(str(first) if isinstance(first, str | Path) else None, label_list)
     dataset.name = str(first) if isinstance(first, str | Path) else "pictures"
-    found = {split: _rows(given, split, path, label, base_path) for split, given in splits.items()}
-    if label_list is None:
-        naming = found.get("train", next(iter(found.values())))
-        dataset.set_labels(sorted(set(naming[2]), key=natural))
-    index = dataset.label_index
-    for split, (folder, names, labels, lines, source) in found.items():
-        for place, name in enumerate(labels):
-            if name not in index:
-                raise DataError(
-                    f"{source if lines is None else f'{source}:{lines[place]}'}: label {name!r:.80} of "
-                    f"{os.fsdecode(names[place])} is not known",
-                    expected=f"one of {', '.join(map(repr, dataset.label_list[:20]))}",
-                    fix="every label must have training pictures, or be named in label_list=[…]",
-                )
-        rows = Pictures.of(folder, names, [index[name] for name in labels], source, lines)
-        logger.info("%s: %d pictures, %d labels (%s)", source, len(rows), len(set(labels)), split)
+    dataset.kind = kind
+    found = {split: _rows(given, split, path, label, base_path, kind) for split, given in splits.items()}
+    naming = found.get("train", next(iter(found.values())))
+    if label_list is None and (kind == "classes" or naming.flags):
+        dataset.set_labels(naming.flags or sorted(set(naming.labels), key=natural))
+    for split, listed in found.items():
+        rows = _with_sets(listed) if kind == "labels" else _with_ids(listed, dataset)
         setattr(dataset, f"{split}_examples", rows)
+    for split, listed in found.items():
+        if kind == "labels":
+            check_known(dataset, split)
+        named = dataset.num_labels if kind == "labels" else len(set(listed.labels))
+        logger.info("%s: %d pictures, %d labels (%s)", listed.source, len(listed.names), named, split)
     picture_checks.check(dataset)
     return _finished(dataset, test_part, seed, broken)
+
+
+def _with_sets(listed: Listed) -> Pictures:
+    return Pictures.with_sets(listed.folder, listed.names, listed.labels, listed.source, listed.lines)
+
+
+def _with_ids(listed: Listed, dataset: PictureDataset) -> Pictures:
+    """Rows whose label ids count in the data set's labels.
+
+    Raises:
+        DataError: A label that it does not have.
+    """
+    index, source = dataset.label_index, listed.source
+    for place, name in enumerate(listed.labels):
+        if name not in index:
+            raise DataError(
+                f"{source if listed.lines is None else f'{source}:{listed.lines[place]}'}: label {name!r:.80} of "
+                f"{os.fsdecode(listed.names[place])} is not known",
+                expected=f"one of {', '.join(map(repr, dataset.label_list[:20]))}",
+                fix="every label must have training pictures, or be named in label_list=[…]",
+            )
+    ids = [index[name] for name in listed.labels]
+    return Pictures.of(listed.folder, listed.names, ids, source, listed.lines)
 
 
 def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broken: str) -> PictureDataset:
@@ -115,25 +141,34 @@ def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broke
 
 
 def labelled_rows(
-    given: str | Path, label_list: Sequence[str], path: str | int | None = None, label: str | int | None = None
+    given: str | Path,
+    label_list: Sequence[str],
+    path: str | int | None = None,
+    label: LabelColumns = None,
+    kind: str = "classes",
 ) -> Sequence[Any]:
-    """Rows, ``(path, label id)``, to evaluate a trained model on: of several splits test, else dev.
+    """Rows to evaluate a trained model on, ``(path, label id)`` or ``(path, label set)``: of several splits test.
+
+    Without test pictures those of dev, else of train.
 
     Args:
         given: What `load_images` takes.
         label_list: The model's label names in the order of their ids; ids of the rows are of these, in whatever order
             the rows' own list of labels is.
         path: As for `load_images`.
-        label: As for `load_images`.
+        label: As for `load_images`. None: of label sets, the columns of the model's labels where the table has all.
+        kind: As for `load_images`.
 
     Raises:
+        ConfigError: Several columns of labels that are not the model's.
         DataError: As `load_images`; a label that the model does not have.
     """
-    dataset: PictureDataset | None = _lists_in(given, label_list)
+    dataset: PictureDataset | None = _lists_in(given, label_list, kind)
     if dataset is None:
         splits = _all_splits(given)
         chosen = next(splits[name] for name in LOOKED_AT if name in splits)
-        dataset = load_images(test=chosen, path=path, label=label, label_list=label_list)
+        label = _flags_of(chosen, label_list, label) if kind == "labels" else label
+        dataset = load_images(test=chosen, path=path, label=label, label_list=label_list, kind=kind)
     there_are = {name: rows for name in LOOKED_AT if len(rows := dataset.get_examples(name))}
     split, rows = next(iter(there_are.items()))
     if len(there_are) > 1:
@@ -141,7 +176,19 @@ def labelled_rows(
     return rows
 
 
-def _lists_in(given: Any, label_list: Sequence[Any] | None) -> PictureDataset | None:
+def _flags_of(given: Any, label_list: Sequence[str], label: LabelColumns) -> LabelColumns:
+    """The columns of labels in the model's order, where there is one for each."""
+    if isinstance(label, Sequence) and not isinstance(label, str):
+        if sorted(map(str, label)) != sorted(label_list):
+            raise ConfigError(f"label={list(label)!r:.80}", expected=f"the model's labels: {', '.join(label_list)}")
+        return list(label_list)
+    if label is None and isinstance(given, str | Path) and raw.suffix_of(Path(given)) in TABLES:
+        names = opened(Path(given), []).names or []
+        return list(label_list) if set(label_list) <= set(names) else None
+    return label
+
+
+def _lists_in(given: Any, label_list: Sequence[Any] | None, kind: str) -> PictureDataset | None:
     """The data set of PaddleHub's list files, where a folder holds them; its ids are of `label_list`, if given."""
     if not isinstance(given, str | Path) or not (Path(given) / LISTS[0]).is_file():
         return None
@@ -149,7 +196,7 @@ def _lists_in(given: Any, label_list: Sequence[Any] | None) -> PictureDataset | 
     logger.info("%s: read by its lists %s", given, ", ".join(name for name in names if name))
     unnamed = label_list if names[3] is None else None
     dataset: PictureDataset = BaseCVDataset(
-        given, names[0], names[1], names[2], label_list_file=names[3], label_list=unnamed
+        given, names[0], names[1], names[2], label_list_file=names[3], label_list=unnamed, kind=kind
     )
     dataset.name = str(given)
     if label_list is not None and dataset.label_list != [str(name) for name in label_list]:
@@ -190,9 +237,9 @@ def _all_splits(given: Any) -> dict[str, Any]:
 
 
 def _rows(
-    given: Any, split: str, path: str | int | None, label: str | int | None, base_path: str | Path | None
-) -> tuple[str, list[bytes], list[str], list[int] | None, str]:
-    """Folder, names, label names, lines, source of a split."""
+    given: Any, split: str, path: str | int | None, label: LabelColumns, base_path: str | Path | None, kind: str
+) -> Listed:
+    """The rows of a split."""
     if isinstance(given, list | tuple | Pictures):
         rows = list(given)
         for place, row in enumerate(rows):
@@ -200,9 +247,10 @@ def _rows(
                 raise DataError(f"{split}[{place}]: {row!r:.80}", expected="(path, label)")
         names = [os.fsencode(path_of(row, place)) for place, row in enumerate(rows)]
         folder = os.path.abspath(base_path or ".")
-        return folder, there(folder, names, None, split), [str(row[1]) for row in rows], None, split
+        labels = [label_text(row[1], kind, f"{split}[{place}]") for place, row in enumerate(rows)]
+        return Listed(folder, there(folder, names, None, split), labels, None, split)
     if binary.is_frame(given):
-        return of_table(binary.frame(given), path, label, base_path or ".")
+        return of_table(binary.frame(given), path, label, base_path or ".", kind)
     if not isinstance(given, str | Path):
         raise DataError(f"{split}: {type(given).__name__} {given!r:.60}", expected=f"a path or a DataFrame: {SAID}")
     file = Path(given)
@@ -211,8 +259,15 @@ def _rows(
     if file.is_dir():
         if path is not None or label is not None:
             raise ConfigError(f"path={path!r}, label={label!r} of the folder {file}", expected="columns of a table")
-        return (os.path.abspath(file), *scan(file), None, str(file))
-    return of_table(opened(file, [path, label]), path, label, base_path or file.parent)
+        if kind == "labels":
+            raise DataError(
+                f"{file} is a folder, in which a picture has one label",
+                expected="label sets: a table or a list of paths and labels",
+                fix=f"a file of {', '.join(TABLES)}, or PaddleHub's {LISTS[0]} in the folder",
+            )
+        return Listed(os.path.abspath(file), *scan(file), None, str(file))
+    asked = [path, *label] if isinstance(label, Sequence) and not isinstance(label, str) else [path, label]
+    return of_table(opened(file, asked), path, label, base_path or file.parent, kind)
 
 
 def scan(folder: Path) -> tuple[list[bytes], list[str]]:

@@ -15,7 +15,9 @@ from transferhub.log import logger
 NUMBER = re.compile(r"[0-9]+")
 
 
-def read_list(path: Path, folder: Path, labels: Sequence[str] | None, *, labelled: bool = True) -> Pictures:
+def read_list(
+    path: Path, folder: Path, labels: Sequence[str] | None, *, labelled: bool = True, sets: bool = False
+) -> Pictures:
     """Read a list file: UTF-8, a path and a label a line, separated by the last space (or tab); paths may hold spaces.
 
     A label is the id of one, from 0, as PaddleHub has it; or, where it is no number, its name. In a list without
@@ -26,6 +28,7 @@ def read_list(path: Path, folder: Path, labels: Sequence[str] | None, *, labelle
         folder: What its paths are relative to.
         labels: The names of the labels, in the order of their ids. None: the list holds numbers only.
         labelled: See above.
+        sets: Whether a line has a label set, which is kept as it was written; `labels` are not looked at.
 
     Raises:
         DataError: No such list, an empty one, bytes that are not UTF-8, a line without a label, a label that is none
@@ -33,6 +36,7 @@ def read_list(path: Path, folder: Path, labels: Sequence[str] | None, *, labelle
     """
     names: list[bytes] = []
     ids: list[int] = []
+    written: list[str] = []
     lines: list[int] = []
     blank = 0
     known = None if labels is None else {name: number for number, name in enumerate(labels)}
@@ -48,7 +52,10 @@ def read_list(path: Path, folder: Path, labels: Sequence[str] | None, *, labelle
         name, label = _parts(line.strip("\r\n"), folder, labelled)
         if labelled and label is None:
             raise DataError(f"{path}:{number}: {line!r:.80} has no label", expected="a path, a space, a label")
-        ids.append(_id(label, known, f"{path}:{number}") if label is not None else -1)
+        if sets:
+            written.append(label or "")
+        else:
+            ids.append(_id(label, known, f"{path}:{number}") if label is not None else -1)
         if not os.path.isfile(os.path.join(folder, name)):
             raise DataError(
                 f"{path}:{number}: there is no picture {os.path.join(folder, name)}",
@@ -60,6 +67,8 @@ def read_list(path: Path, folder: Path, labels: Sequence[str] | None, *, labelle
         raise DataError(f"{path} lists no pictures", expected="a path and a label a line")
     if blank:
         logger.info("%s: %d blank lines are no rows", path, blank)
+    if sets:
+        return Pictures.with_sets(os.path.abspath(folder), names, written, str(path), lines)
     return Pictures.of(os.path.abspath(folder), names, np.asarray(ids, np.int32), str(path), lines)
 
 

@@ -3,10 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transferhub.dataset import binary, raw
 from transferhub.dataset.delimited import delimited
+from transferhub.dataset.flag_columns import with_flags
+from transferhub.dataset.json_rows import json_table
+from transferhub.dataset.kind_checks import LabelColumns
+from transferhub.dataset.kinds import names_text
 from transferhub.dataset.picture_lists import read_list
 from transferhub.dataset.roles import LABEL_NAMES
 from transferhub.dataset.table import Table
@@ -14,16 +18,37 @@ from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.image import SUFFIXES
 
 PATH_NAMES = ("path", "image", "image_path", "img", "file", "filename", "file_name", "picture", "图片", "路径")
-TABLES = (".csv", ".tsv", ".parquet", ".pq")  # and .txt, PaddleHub's lists
+JSON = (".json", ".jsonl", ".ndjson")
+TABLES = (".csv", ".tsv", ".parquet", ".pq", *JSON)  # and .txt, PaddleHub's lists
 LISTED = "give its folder, in which it is called train_list.txt (and label_list.txt names the labels)"
 ARCHIVES = (".zip", ".tar", ".tgz", ".rar", ".7z")
+
+
+class Listed(NamedTuple):
+    """The rows of a split, as they were read.
+
+    Args:
+        folder: What the names are relative to.
+        names: The paths' bytes.
+        labels: Label names; or label sets, as they were written.
+        lines: Of the rows in `source`, where it has lines.
+        source: What messages call it.
+        flags: What the labels are called, where there is a column of 0 and 1 for each.
+    """
+
+    folder: str
+    names: list[bytes]
+    labels: list[str]
+    lines: list[int] | None
+    source: str
+    flags: list[str] | None = None
 
 
 def opened(file: Path, asked: Sequence[str | int | None]) -> Table:
     """A table of pictures that lies in a file.
 
     Args:
-        file: csv, tsv or parquet.
+        file: csv, tsv, json, jsonl or parquet.
         asked: The columns that are asked for by name or number.
 
     Raises:
@@ -36,6 +61,8 @@ def opened(file: Path, asked: Sequence[str | int | None]) -> Table:
         raise DataError(f"{file} is an archive", fix="unpack it, and give the folder")
     if suffix in (".parquet", ".pq"):
         return binary.parquet(file)
+    if suffix in JSON:
+        return json_table(file)
     names = [str(name).lower() for name in asked if name is not None]
     return delimited(file, {*PATH_NAMES, *LABEL_NAMES, *names}, any(name.isdecimal() for name in names))
 
@@ -44,8 +71,8 @@ def paths_in(file: Path, path: str | int | None = None) -> list[str]:
     """The paths of pictures that a table or a list names; labels are not looked at.
 
     Args:
-        file: ``.csv .tsv .parquet``, with a column of paths; or ``.txt``, a path a line. Paths are relative to its
-            folder.
+        file: ``.csv .tsv .json .jsonl .parquet``, with a column of paths; or ``.txt``, a path a line. Paths are
+            relative to its folder.
         path: The column, by name or number. None: told from the header; without one, the first.
 
     Raises:
@@ -80,13 +107,24 @@ def refuse_text_flags(given: Mapping[str, Any]) -> None:
 
 
 def of_table(
-    table: Table, path: str | int | None, label: str | int | None, base_path: str | Path
-) -> tuple[str, list[bytes], list[str], list[int], str]:
-    """Folder, names, label names, lines and source of a table of pictures.
+    table: Table, path: str | int | None, label: LabelColumns, base_path: str | Path, kind: str = "classes"
+) -> Listed:
+    """The rows of a table of pictures.
+
+    Args:
+        table: Opened.
+        path: The column of paths; None: told.
+        label: That of labels, likewise; or several columns of 0 and 1.
+        base_path: What paths are relative to.
+        kind: ``classes``, or ``labels``, of which a cell may be empty.
 
     Raises:
         DataError: A column that cannot be told, an empty cell, a picture that is not there, each with file:line.
     """
+    flags = None
+    if label is not None and not isinstance(label, str | int):
+        table, flags, _ = with_flags(table, label)
+        label = table.width - 1
     if table.width < 2:
         is_list = raw.suffix_of(Path(table.source)) == ".txt"
         raise DataError(
@@ -97,14 +135,34 @@ def of_table(
     columns = _two_of(table, path, label)
     names, labels, lines = [], [], []
     for line, (name, value) in table.read(columns):
-        if not isinstance(name, str | os.PathLike) or value is None or str(value) == "":
+        without = kind != "labels" and (value is None or str(value) == "")
+        if not isinstance(name, str | os.PathLike) or without:
             raise DataError(f"{table.where(line)}: {name!r:.80}, {value!r:.80}", expected="a path and a label")
         names.append(os.fsencode(name))
         known = table.label_names.get(columns[1])
-        labels.append(known[value] if known and isinstance(value, int) else str(value))
+        if known and isinstance(value, int):
+            value = known[value]
+        labels.append(label_text(value, kind, table.where(line)))
         lines.append(line)
     folder = os.path.abspath(base_path)
-    return folder, there(folder, names, (table, lines), table.source), labels, lines, table.source
+    return Listed(folder, there(folder, names, (table, lines), table.source), labels, lines, table.source, flags)
+
+
+def label_text(value: Any, kind: str, where: str) -> str:
+    """A label as a row keeps it: the name of a class, or a label set as it was written.
+
+    Raises:
+        DataError: A list of labels where each row is to have one, or what is no label set.
+    """
+    if kind == "labels":
+        return names_text(value, lambda: where)
+    if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "shape"):
+        raise DataError(
+            f"{where}: the label is {value!r:.60}",
+            expected="one label",
+            fix="of any number of labels a picture: kind='labels' (--task image-multi-label)",
+        )
+    return str(value)
 
 
 def _two_of(table: Table, path: str | int | None, label: str | int | None) -> list[int]:

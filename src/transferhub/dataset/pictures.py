@@ -10,19 +10,23 @@ import numpy.typing as npt
 
 from transferhub.errors import DataError
 
-Row = tuple[str, int | None]
+Row = tuple[str, int | str | None]
 
 
 class Pictures(Sequence[Row]):
     """``(path, label id)`` a row; a million of them cost their paths' bytes and twelve bytes each.
 
+    Where rows have label sets, it is ``(path, label set as it was written)``, and `Pictures` has what `targets` asks of
+    rows whose labels recur: ``coded codes label_names found_labels``.
+
     Args:
         folder: What the paths are relative to.
         names: The paths' bytes, one after another.
         ends: Where each path ends in `names`, int64 ``[rows + 1]``, the first 0.
-        ids: Label ids, int32 ``[rows]``; -1: no label.
+        ids: Label ids, int32 ``[rows]``; -1: no label. Of label sets, places in `sets`.
         source: The file or folder that the rows come from, for messages.
         lines: The line of each row in `source`, int32 ``[rows]``; None: rows are named by their paths.
+        sets: The label sets, as they were written, each once; None: each row has one label.
     """
 
     def __init__(
@@ -33,8 +37,9 @@ class Pictures(Sequence[Row]):
         ids: npt.NDArray[np.int32],
         source: str,
         lines: npt.NDArray[np.int32] | None = None,
+        sets: Sequence[str] | None = None,
     ) -> None:
-        self.folder, self.source, self.ids, self.lines = folder, source, ids, lines
+        self.folder, self.source, self.ids, self.lines, self.sets = folder, source, ids, lines, sets
         self._names, self._ends = names, ends
 
     @classmethod
@@ -45,12 +50,22 @@ class Pictures(Sequence[Row]):
         ids: npt.ArrayLike,
         source: str,
         lines: npt.ArrayLike | None = None,
+        sets: Sequence[str] | None = None,
     ) -> "Pictures":
         """Build from one path a row, as `os.fsencode` gives it."""
         ends = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, names), np.int64, len(names)), out=ends[1:])
         known = None if lines is None else np.asarray(lines, np.int32)
-        return cls(folder, b"".join(names), ends, np.asarray(ids, np.int32), source, known)
+        return cls(folder, b"".join(names), ends, np.asarray(ids, np.int32), source, known, sets)
+
+    @classmethod
+    def with_sets(
+        cls, folder: str, names: Sequence[bytes], written: Sequence[str], source: str, lines: npt.ArrayLike | None
+    ) -> "Pictures":
+        """Build from one path and one label set a row, as it was written."""
+        codes: dict[str, int] = {}
+        ids = [codes.setdefault(each, len(codes)) for each in written]
+        return cls.of(folder, names, ids, source, lines, list(codes))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -65,12 +80,37 @@ class Pictures(Sequence[Row]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         place = index % len(self)
-        label = int(self.ids[place])
-        return self.path(place), None if label < 0 else label
+        return self.path(place), self._label(int(self.ids[place]))
 
     def __iter__(self) -> Iterator[Row]:
         for place, label in enumerate(self.ids.tolist()):
-            yield self.path(place), None if label < 0 else label
+            yield self.path(place), self._label(label)
+
+    def _label(self, number: int) -> int | str | None:
+        if number < 0:
+            return None
+        return number if self.sets is None else self.sets[number]
+
+    @property
+    def coded(self) -> bool:
+        """Whether rows have label sets, for which `codes` stand."""
+        return self.sets is not None
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The place of each row's label set in `label_names`, int32 ``[rows]``; -1: none."""
+        return self.ids
+
+    @property
+    def label_names(self) -> list[str]:
+        """The label sets, as they were written."""
+        return list(self.sets or ())
+
+    @property
+    def found_labels(self) -> list[str]:
+        """The label sets that these rows have."""
+        names = self.label_names
+        return [names[code] for code in np.unique(self.ids).tolist() if code >= 0]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(other) == len(self) and all(a == b for a, b in zip(self, other))  # noqa: B905
@@ -94,7 +134,7 @@ class Pictures(Sequence[Row]):
         chosen = np.asarray(rows, np.int64)
         names = [self._names[begin:end] for begin, end in zip(self._ends[chosen], self._ends[chosen + 1], strict=True)]
         lines = None if self.lines is None else self.lines[chosen]
-        return Pictures.of(self.folder, names, self.ids[chosen], self.source, lines)
+        return Pictures.of(self.folder, names, self.ids[chosen], self.source, lines, self.sets)
 
     def relabelled(self, ids: npt.NDArray[np.int32]) -> "Pictures":
         """The same rows with other label ids: `ids` by the old id."""

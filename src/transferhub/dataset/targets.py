@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,27 @@ class Form(NamedTuple):
 
     kind: str
     separator: str
+
+
+class Coded(Protocol):
+    """Rows whose labels recur: `Examples` of such a kind, and `Pictures` with label sets."""
+
+    @property
+    def codes(self) -> npt.NDArray[np.int32]:
+        """The place of each row's label in `label_names`; -1: no label."""
+
+    @property
+    def label_names(self) -> list[str]:
+        """The labels, each once."""
+
+    @property
+    def found_labels(self) -> list[str]:
+        """Those that occur."""
+
+
+def is_coded(examples: Any) -> TypeGuard[Coded]:
+    """Whether rows say their labels as codes."""
+    return bool(getattr(examples, "coded", False))
 
 
 def values(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.float32]:
@@ -92,7 +113,7 @@ def label_sets(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.uint8]:
             place = where(examples, row, f"{phase}_examples")
             raise DataError(f"{place}: {error.what}", expected=error.expected, fix=error.fix) from None
 
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         codes = examples.codes
         used, first = np.unique(codes, return_index=True)
         table = np.zeros((len(examples.label_names) + 1, len(names)), np.uint8)
@@ -150,7 +171,7 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
         if form.kind == "flags":
             return [str(place) for place in range(len(_pieces(distinct[0], None)))]
         return sorted({part for label in distinct for part in _pieces(label, form.separator)}, key=as_number)
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         return sorted(examples.found_labels, key=as_number)
     return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
 
@@ -159,12 +180,24 @@ def with_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> "Bas
     """A data set whose labels have the order of `names`: itself, or a copy; other names are new ones for its labels.
 
     Raises:
-        ConfigError: Names of which some are labels of the data set and some are not; or another order, where rows hold
-            numbers or flags instead of names.
+        ConfigError: Names of which some are labels of the data set and some are not; new ones, of which there are
+            others than labels, and these are no ids; or another order, where rows hold numbers or flags instead of
+            names.
     """
     has, wanted = label_names(dataset, kind), [str(name) for name in names]
-    if has == wanted or not has or not set(has) & set(wanted):
+    if has == wanted or not has:
         return dataset
+    if not set(has) & set(wanted):
+        if len(has) == len(wanted):
+            return dataset
+        if not all(name.isdecimal() and int(name) < len(wanted) for name in has) or kind == "tags":
+            raise ConfigError(
+                f"label_list has {len(wanted)} names: {wanted!r:.80}",
+                expected=f"a name for each of the {len(has)} labels: {', '.join(map(repr, has[:20]))}",
+            )
+        by_id = copy.copy(dataset)
+        by_id.set_labels(wanted)
+        return by_id
     missing = [name for name in has if name not in wanted]
     if missing:
         raise ConfigError(
@@ -174,7 +207,7 @@ def with_labels(dataset: "BaseDataset", names: Sequence[str], kind: str) -> "Bas
         )
     rows = dataset.train_examples
     by_name = all(hasattr(row, "label") for row in itertools.islice(rows, 1))
-    if not by_name or (kind == "labels" and label_form(dataset).kind != "names"):
+    if label_form(dataset).kind != "names" if kind == "labels" else not by_name:
         raise ConfigError(
             f"label_list={wanted!r:.80}, but the rows hold numbers of {has!r:.80}, in this order",
             expected="the same order, or names of which none is a label of the data set",
@@ -214,18 +247,26 @@ def _typed(name: str) -> tuple[str, str] | None:
     return (prefix, kind) if dash and kind and prefix in PREFIXES else None
 
 
+def written_labels(examples: Sequence[InputExample]) -> set[str]:
+    """The labels of a split, as its rows have them."""
+    if isinstance(examples, Examples) and examples.coded:
+        return set(examples.found_labels)
+    return {str(label) for label in _labels(examples) if label is not None}
+
+
 def _labels(examples: Sequence[InputExample]) -> Iterable[Any]:
     """The labels of all rows, without their texts where that can be."""
     if isinstance(examples, Examples):
         for start in range(0, len(examples), 1024):
             yield from examples.labels(start, min(start + 1024, len(examples)))
     else:
-        for example in examples:
-            yield example.label
+        rows: Iterable[Any] = examples
+        for row in rows:
+            yield row[1] if isinstance(row, list | tuple) else row.label  # (path, label) of a picture
 
 
 def _distinct(examples: Sequence[InputExample]) -> list[Any]:
-    if isinstance(examples, Examples) and examples.coded:
+    if is_coded(examples):
         return list(examples.found_labels)
     found = {
         str(label) if isinstance(label, str) else json.dumps(plain(label), default=str): label

@@ -1,13 +1,14 @@
 """Files of triples: a query, a left text, a right text, and a label that says which of the two is nearer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transferhub.dataset import store
+from transferhub.dataset.base_dataset import BaseDataset
 from transferhub.dataset.delimited import delimited
 from transferhub.dataset.examples import Examples
-from transferhub.errors import DataError
+from transferhub.errors import ConfigError, DataError
 
 USUAL = {  # role → what its column is usually called
     "text_a": ("query", "text_a", "question"),
@@ -15,6 +16,30 @@ USUAL = {  # role → what its column is usually called
     "text_c": ("right", "text_c", "right_title"),
     "label": ("label",),
 }
+
+
+def load_triples(files: Mapping[str, Any], label_list: Sequence[str] | None = None, **form: Any) -> BaseDataset:
+    """A data set of files of triples, by split; None: there is none of it.
+
+    Args:
+        files: ``{"train": file, "dev": file, "test": file}``.
+        label_list: The names of "right is nearer" and "left is nearer".
+        **form: As for `read_triples`.
+
+    Raises:
+        ConfigError: Other splits, or what is no path.
+        DataError: As `read_triples`.
+    """
+    made = BaseDataset(label_list=label_list)
+    for split, path in files.items():
+        if split not in ("train", "dev", "test") or not isinstance(path, str | Path | None):
+            raise ConfigError(
+                f"dataset={dict(files)!r:.60}",
+                expected='a data set of triples, a csv or tsv file of them, or {"train": file, "dev": file}',
+            )
+        if path is not None:
+            setattr(made, f"{split}_examples", read_triples(path, labelled=True, **form))
+    return made
 
 
 def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:

@@ -7,6 +7,7 @@ from typing import Any
 
 from transferhub.errors import ConfigError
 from transferhub.log import logger
+from transferhub.metrics.interval import checked_level
 from transferhub.strategy import DefaultStrategy, Strategy
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -48,6 +49,8 @@ class RunConfig:
             short; False: never.
         max_steps: The run has no more optimiser steps than these, though `num_epoch` epochs would; the strategy plans
             for them. None: `num_epoch` epochs.
+        confidence_interval: A level such as 0.95: the best model's scores on dev and test are given with their
+            percentile bootstrap intervals, of 1,000 draws of rows (sentences, questions). None: without.
 
     Raises:
         ConfigError: A value out of range; all faults in one message.
@@ -70,6 +73,7 @@ class RunConfig:
     early_stopping: int | None = None
     cache_features: bool | None = None
     max_steps: int | None = None
+    confidence_interval: float | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -94,6 +98,10 @@ class RunConfig:
         chosen: object = self.cache_features
         if chosen is not None and not isinstance(chosen, bool):
             faults.append(f"cache_features={chosen!r}: expected None, True or False")
+        try:
+            checked_level(self.confidence_interval)
+        except ConfigError as error:
+            faults.append(f"{error.what}: expected {error.expected}" + (f" ({error.fix})" if error.fix else ""))
         if faults:
             raise ConfigError("RunConfig: " + "; ".join(faults))
         if self.strategy is None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from transferhub.engine.batches import ordered_batches
 from transferhub.engine.memory import halves, is_out_of_memory, most_within, parts_within
-from transferhub.engine.objective import Objective
+from transferhub.engine.objective import Meter, Objective
 from transferhub.engine.run_state import RunState
 from transferhub.errors import TrainingError
 from transferhub.reader import Columns, Padding
@@ -78,12 +78,15 @@ def evaluate(
     batch_size: int,
     device: str,
     see: Callable[[npt.NDArray[np.int64], dict[str, Tensor], dict[str, Tensor]], None] | None = None,
+    meter: Meter | None = None,
 ) -> RunState:
     """Mean loss and exact scores over a split; holds no more than a batch of outputs.
 
-    `see` is shown each batch: row numbers, batch, outputs; for those who want to keep some of it.
+    `see` is shown each batch: row numbers, batch, outputs; for those who want to keep some of it. `meter` is a fresh
+    one of this split; None: the objective's.
     """
-    meter, total, steps, started = objective.meter(columns), 0.0, 0, time.perf_counter()
+    meter = objective.meter(columns) if meter is None else meter
+    total, steps, started = 0.0, 0, time.perf_counter()
     for rows, batch, outputs in stream(network, columns, pad, batch_size, device):
         total += float(objective.evaluation_losses(outputs, batch).sum())
         meter.update(outputs, batch, rows)

@@ -1,12 +1,13 @@
 """What the engine asks of a task: a loss for each row, and scores."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from transferhub.metrics.interval import Sample
 from transferhub.reader import Columns
 
 
@@ -29,6 +30,17 @@ class Meter(Protocol):
 
     def restore(self, state: Any) -> None:
         """Go on from what `state` gave."""
+
+
+@runtime_checkable
+class RowMeter(Meter, Protocol):
+    """A meter that can keep what its scores come from row by row, for intervals."""
+
+    def keep_rows(self) -> None:
+        """Called before the first batch of a split: keep from now on what `sample` needs."""
+
+    def sample(self) -> Sample:
+        """What was kept, to draw from."""
 
 
 class Objective(Protocol):

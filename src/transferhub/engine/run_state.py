@@ -1,7 +1,10 @@
 """RunState: what one batch, or the steps since the last log line, came to. PaddleHub's names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from transferhub.metrics.interval import Interval
 
 
 @dataclass
@@ -17,6 +20,7 @@ class RunState:
             classifier. For a metric of one's own what `BaseTask._add_metrics` gave, and the losses last.
         run_time_used: Seconds.
         run_time_begin: When it began, as ``time.time()`` says it.
+        intervals: Metric name → its confidence interval, where these were asked for.
     """
 
     run_step: int = 0
@@ -26,6 +30,7 @@ class RunState:
     run_results: list[Any] = field(default_factory=list)
     run_time_used: float = 0.0
     run_time_begin: float = 0.0
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def run_speed(self) -> float:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", "
 KINDS = "JPEG, PNG, GIF, WebP, TIFF, BMP"
 LEAVE_OUT = "leave such files out: load_images(…, broken='skip'), --skip-broken"
 WHITE = (255, 255, 255)  # what shows through transparent places
+LOADING = threading.Lock()  # Pillow reads a file when its pixels are asked for first, which one thread may do at a time
 
 Pixels = npt.NDArray[np.uint8]
 Picture = str | bytes | os.PathLike[str]
@@ -43,6 +45,35 @@ def decode(source: Picture, least: tuple[int, int] | None = None) -> Image.Image
         opened.load()
         ImageOps.exif_transpose(opened, in_place=True)
         return to_rgb(opened)
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A picture of Pillow's as `decode` gives one: RGB, the way up that it was meant.
+
+    Raises:
+        DataError: It was opened from a file that cannot be decoded.
+    """
+    with _said(str(getattr(picture, "filename", "")) or "a picture of Pillow's"):
+        with LOADING:
+            picture.load()
+        return to_rgb(ImageOps.exif_transpose(picture))
+
+
+def checked(values: Any, name: str, order: str = "red, green, blue") -> Pixels:
+    """An array of a picture, if it is one.
+
+    Args:
+        values: uint8 ``[h, w, 3]``.
+        name: What messages call it.
+        order: Of its colours, for messages.
+
+    Raises:
+        DataError: Another type or shape, or no pixels.
+    """
+    array = np.asarray(values)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise DataError(f"{name}: {array.dtype} {list(array.shape)}", expected=f"uint8 [h, w, 3]: {order}")
+    return array
 
 
 def pixels(source: Picture) -> tuple[int, int]:
@@ -108,7 +139,7 @@ def _said(name: str) -> Iterator[None]:
         raise DataError(
             f"{name} is too large to be opened (a decompression bomb?): {str(error).split(',')[0]}",
             expected="at most 2 * PIL.Image.MAX_IMAGE_PIXELS pixels",
-            fix="make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from",
+            fix=f"make it smaller, raise PIL.Image.MAX_IMAGE_PIXELS if you know where it comes from, or {LEAVE_OUT}",
         ) from None
     except UnidentifiedImageError:
         raise _no_picture(name) from None
@@ -130,9 +161,7 @@ def _no_picture(name: str) -> DataError:
         with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
             head = file.read(16)
         what = f"{name} is no picture: it begins with {head!r}"
-    return DataError(
-        what, expected=KINDS, fix="remove it, or leave such files out: load_images(…, broken='skip') or --skip-broken"
-    )
+    return DataError(what, expected=KINDS, fix=f"remove it, or {LEAVE_OUT}")
 
 
 def _reduce(opened: Image.Image, least: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from transferhub.errors import ConfigError
-from transferhub.image.decode import Picture, Pixels, decode
+from transferhub.image.decode import Picture, Pixels, decode, upright
 
 WAYS = {
     "nearest": Image.Resampling.NEAREST,
@@ -79,8 +79,8 @@ class Preprocess:
             interpolation if interpolation in WAYS else "bicubic",
         )
 
-    def whole(self, source: Picture | Image.Image) -> Pixels:
-        """The whole picture, of a file or an RGB one of Pillow's, at the size from which crops are cut.
+    def whole(self, source: Picture | Image.Image | Pixels) -> Pixels:
+        """The whole picture, of a file, of Pillow's or uint8 ``[h, w, 3]``, at the size from which crops are cut.
 
         Returns:
             uint8 ``[h, w, 3]``.
@@ -140,8 +140,11 @@ class Preprocess:
             target[1] if ratios[1] == max(ratios) else max(1, int(size[1] * ratios[0])),
         )
 
-    def _resized(self, source: Picture | Image.Image) -> Image.Image:
-        picture = decode(source, self._least) if not isinstance(source, Image.Image) else source
+    def _resized(self, source: Picture | Image.Image | Pixels) -> Image.Image:
+        if isinstance(source, np.ndarray):
+            picture = Image.fromarray(np.ascontiguousarray(source))
+        else:
+            picture = upright(source) if isinstance(source, Image.Image) else decode(source, self._least)
         size = self._resized_to(picture.size)
         kept = self.size_of_whole(picture.size)
         box = None

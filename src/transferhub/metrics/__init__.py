@@ -1,7 +1,7 @@
 """Scores, exact over whole splits."""
 
 from transferhub.metrics.classification import ConfusionMatrix
-from transferhub.metrics.interval import Interval, bootstrap
+from transferhub.metrics.interval import Interval, Sample, bootstrap, intervals
 from transferhub.metrics.multilabel import MultiLabelScores, best_thresholds
 from transferhub.metrics.ranking import RankingScores
 from transferhub.metrics.reading import ChineseReadingScores, Squad2Scores, SquadScores
@@ -15,9 +15,11 @@ __all__ = [
     "MultiLabelScores",
     "RankingScores",
     "RegressionScores",
+    "Sample",
     "SpanScores",
     "Squad2Scores",
     "SquadScores",
     "best_thresholds",
     "bootstrap",
+    "intervals",
 ]

@@ -29,9 +29,14 @@ class ConfusionMatrix:
     def __init__(self, classes: int) -> None:
         self.counts: npt.NDArray[np.int64] = np.zeros((classes, classes), np.int64)
 
-    def update(self, labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> None:
-        """Count a batch: two int64 arrays ``[B]``."""
-        np.add.at(self.counts, (labels, predicted), 1)
+    def update(
+        self,
+        labels: npt.NDArray[np.int64],
+        predicted: npt.NDArray[np.int64],
+        times: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Count a batch: two int64 arrays ``[B]``; `times` is how often each row counts, once by default."""
+        np.add.at(self.counts, (labels, predicted), 1 if times is None else times)
 
     def scores(self, names: Sequence[str]) -> dict[str, float]:
         """The scores with these names of `NAMES`, in this order."""

@@ -79,6 +79,15 @@ class MultiLabelScores:
         found = {**areas, **others}
         return {name: found[name] for name in names if name in found}
 
+    def __len__(self) -> int:
+        return len(self._true)
+
+    def drawn(self, rows: npt.NDArray[np.int64]) -> "MultiLabelScores":
+        """The scores of these rows, by number, with repetition, at the same thresholds."""
+        made = MultiLabelScores(self.labels, self.thresholds)
+        made.update(self._true.rows()[rows], self._probabilities.rows()[rows])
+        return made
+
     def table(self) -> list[dict[str, Any]]:
         """A row for each label: ``label auc precision recall f1 threshold support predicted``; ``auc`` may be None."""
         areas, counts = self._areas(), self._counts()
@@ -123,11 +132,9 @@ class MultiLabelScores:
         return Kept((np.bool_, (len(self.labels),))), Kept((np.float32, (len(self.labels),)))
 
     def _areas(self) -> dict[str, float]:
-        from sklearn.metrics import roc_auc_score
-
         both = zip(self.labels, self._true.columns(), self._probabilities.columns(), strict=True)
         return {
-            f"auc_{label}": float(roc_auc_score(true, probabilities))
+            f"auc_{label}": _area(true, probabilities)
             for label, true, probabilities in both
             if true.any() and not true.all()
         }
@@ -160,6 +167,15 @@ class MultiLabelScores:
         for true, values, at in zip(self._true.columns(), self._probabilities.columns(), self.thresholds, strict=True):
             wrong |= true != (values >= at)
         return float(1 - wrong.mean()) if len(wrong) else 0.0
+
+
+def _area(true: npt.NDArray[np.bool_], probabilities: Floats) -> float:
+    """The area under the ROC curve as the Mann-Whitney statistic: scikit-learn's figure, and many times as fast."""
+    from scipy.stats import rankdata
+
+    right = int(true.sum())
+    above = float(rankdata(probabilities)[true].sum()) - right * (right + 1) / 2
+    return above / (right * (len(true) - right))
 
 
 def best_thresholds(true: Flags, probabilities: Floats) -> Floats:

@@ -40,7 +40,7 @@ class RankingScores:
         if not len(questions) == len(right) == len(scores):
             raise ConfigError(f"{len(questions)} questions, {len(right)} labels, {len(scores)} scores")
         rows = np.empty(len(questions), _ROW)
-        rows["question"] = [_key(text) for text in questions]
+        rows["question"] = [key_of(text) for text in questions]
         rows["right"], rows["score"] = right, np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
         self._kept.append(rows)
 
@@ -70,6 +70,18 @@ class RankingScores:
         else:
             parts = (nth == 1) / ranks if name == "mrr" else nth / ranks / totals
         return np.bincount(question, weights=parts).astype(np.float64, copy=False)
+
+    def questions(self) -> npt.NDArray[np.int64]:
+        """The keys of all questions, sorted; `key_of` has that of a question."""
+        keys: npt.NDArray[np.int64] = np.unique(self._kept.rows()["question"])
+        return keys
+
+    def of_questions(self, name: str) -> npt.NDArray[np.float64]:
+        """`by_question`, in the order of `questions`; NaN where there is no right candidate."""
+        rows = self._kept.rows()
+        found = np.full(len(self.questions()), np.nan)
+        found[np.isin(self.questions(), rows["question"][rows["right"]])] = self.by_question(name)
+        return found
 
     def counts(self) -> tuple[int, int]:
         """How many questions there are, and how many of them have no right candidate."""
@@ -111,7 +123,7 @@ class RankingScores:
         return question, ranks[right], nth, totals[question]
 
 
-def _key(question: str) -> int:
+def key_of(question: str) -> int:
     """64 bits of the question: two of a million different ones are taken for one with a chance of 3 in 10⁸."""
     digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)

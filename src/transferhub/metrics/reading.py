@@ -3,11 +3,12 @@
 Each class counts question by question: what was answered, and the answers that are right.
 """
 
+import copy
 import re
 import string
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,34 +25,65 @@ _APART = re.compile(r"""\.\.\.|[;@#$%&?!"()\[\]{}<>]|,(?!\d)|\.(?=\s*$)""")
 _CLITIC = re.compile(r"(?<=\w)(?:n't|'(?:s|re|ve|ll|d|m))\b")
 
 
-class SquadScores:
-    """SQuAD 1.1: ``exact_match`` and ``f1``, the mean over questions of the best right answer's."""
+class QuestionScores:
+    """What official definitions share: some figures are kept of each question, 8 bytes each."""
+
+    figures: ClassVar[int]
 
     def __init__(self) -> None:
-        self._sums = [0.0, 0.0, 0]  # exact, f1, questions
+        self._kept = Kept((np.float64, (self.figures,)))
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, *figures: float) -> None:
+        """Keep a question's."""
+        self._kept.append(np.array([figures]))
+
+    def rows(self) -> npt.NDArray[np.float64]:
+        """All questions' figures, float64 ``[questions, figures]``."""
+        return self._kept.rows()
+
+    def scores(self) -> dict[str, float]:
+        """The official scores."""
+        raise NotImplementedError
+
+    def drawn(self, questions: npt.NDArray[np.int64]) -> Self:
+        """The scores of these questions, by number, with repetition."""
+        made = copy.copy(self)
+        made._kept = Kept((np.float64, (self.figures,)))
+        made._kept.append(self.rows()[questions])
+        return made
+
+    def state(self) -> Any:
+        """What is kept of each question, as JSON."""
+        return self.rows().tolist()
+
+    def restore(self, state: Any) -> None:
+        """Go on from questions."""
+        self._kept = Kept((np.float64, (self.figures,)))
+        self._kept.append(np.asarray(state, np.float64).reshape(-1, self.figures))
+
+
+class SquadScores(QuestionScores):
+    """SQuAD 1.1: ``exact_match`` and ``f1``, the mean over questions of the best right answer's."""
+
+    figures = 2  # of each question: exact, f1
 
     def update(self, answer: str | None, right: Sequence[str]) -> None:
         """Count a question; `answer` None: it was not answered, which counts as wrong."""
-        self._sums[2] += 1
-        if answer is not None:
-            self._sums[0] += max((float(squad_exact(answer, each)) for each in right), default=0.0)
-            self._sums[1] += max((squad_f1(answer, each) for each in right), default=0.0)
+        right = [] if answer is None else right
+        exact = max((float(squad_exact(answer or "", each)) for each in right), default=0.0)
+        self.keep(exact, max((squad_f1(answer or "", each) for each in right), default=0.0))
 
     def scores(self) -> dict[str, float]:
         """``exact_match`` and ``f1``."""
-        exact, f1, questions = self._sums
-        return {"exact_match": _percent(exact, questions), "f1": _percent(f1, questions)}
-
-    def state(self) -> Any:
-        """The sums, as JSON."""
-        return self._sums
-
-    def restore(self, state: Any) -> None:
-        """Go on from sums."""
-        self._sums = list(state)
+        rows = self.rows()
+        exact, f1 = rows.sum(axis=0).tolist()
+        return {"exact_match": _percent(exact, len(rows)), "f1": _percent(f1, len(rows))}
 
 
-class Squad2Scores:
+class Squad2Scores(QuestionScores):
     """SQuAD 2.0, where some questions have no answer: the empty one is right for them.
 
     ``exact``, ``f1``, ``total``; the same of the questions that have an answer (``HasAns_exact`` …) and that have none
@@ -64,8 +96,11 @@ class Squad2Scores:
             answers count as they are.
     """
 
+    figures = 5  # of each question: exact, f1, whether there is an answer, whether one was given, null score
+
     def __init__(self, threshold: float | None = None) -> None:
-        self._threshold, self._kept = threshold, Kept((np.float64, (5,)))
+        super().__init__()
+        self._threshold = threshold
 
     def update(self, answer: str, right: Sequence[str], null_score: float = 0.0) -> None:
         """Count a question.
@@ -78,11 +113,11 @@ class Squad2Scores:
         known = [each for each in right if squad_normalized(each)] or [""]
         exact = max(float(squad_exact(answer, each)) for each in known)
         f1 = max(_squad2_f1(answer, each) for each in known)
-        self._kept.append(np.array([[exact, f1, bool(right), bool(answer), null_score]]))
+        self.keep(exact, f1, bool(right), bool(answer), null_score)
 
     def scores(self) -> dict[str, float]:
         """The official scores, ``exact`` first."""
-        rows = self._kept.rows()
+        rows = self.rows()
         has = rows[:, 2] > 0
         counted = rows[:, :2].copy()
         if self._threshold is not None:
@@ -95,17 +130,8 @@ class Squad2Scores:
             found[f"best_{name}"], found[f"best_{name}_thresh"] = _best_threshold(rows, column)
         return found
 
-    def state(self) -> Any:
-        """What is kept of each question, as JSON."""
-        return self._kept.rows().tolist()
 
-    def restore(self, state: Any) -> None:
-        """Go on from questions."""
-        self._kept = Kept((np.float64, (5,)))
-        self._kept.append(np.asarray(state, np.float64).reshape(-1, 5))
-
-
-class ChineseReadingScores:
+class ChineseReadingScores(QuestionScores):
     """CMRC2018's script, which DRCD's results are reported by too: ``AVERAGE F1 EM TOTAL SKIP``.
 
     EM compares without punctuation; F1 is of the longest stretch that both answers have, in characters of Chinese and
@@ -115,31 +141,28 @@ class ChineseReadingScores:
     ``n't``) do it, which agree but for rare abbreviations and quotation marks.
     """
 
-    def __init__(self) -> None:
-        self._sums = [0.0, 0.0, 0, 0]  # f1, exact, questions, not answered
+    figures = 3  # of each question: f1, exact, whether it was not answered
 
     def update(self, answer: str | None, right: Sequence[str]) -> None:
         """Count a question; `answer` None: it was not answered."""
-        self._sums[2] += 1
-        if answer is None:
-            self._sums[3] += 1
-            return
-        self._sums[0] += max((chinese_f1(answer, each) for each in right), default=0.0)
-        self._sums[1] += max((float(chinese_exact(answer, each)) for each in right), default=0.0)
+        right = [] if answer is None else right
+        f1 = max((chinese_f1(answer or "", each) for each in right), default=0.0)
+        exact = max((float(chinese_exact(answer or "", each)) for each in right), default=0.0)
+        self.keep(f1, exact, answer is None)
 
     def scores(self) -> dict[str, float]:
         """``AVERAGE``, ``F1``, ``EM`` in percent; ``TOTAL`` and ``SKIP`` are numbers of questions."""
-        f1, exact, questions, skipped = self._sums
+        rows = self.rows()
+        questions = len(rows)
+        f1, exact, skipped = rows.sum(axis=0).tolist()
         percent = _percent(f1, questions), _percent(exact, questions)
-        return {"AVERAGE": sum(percent) / 2, "F1": percent[0], "EM": percent[1], "TOTAL": questions, "SKIP": skipped}
-
-    def state(self) -> Any:
-        """The sums, as JSON."""
-        return self._sums
-
-    def restore(self, state: Any) -> None:
-        """Go on from sums."""
-        self._sums = list(state)
+        return {
+            "AVERAGE": sum(percent) / 2,
+            "F1": percent[0],
+            "EM": percent[1],
+            "TOTAL": questions,
+            "SKIP": int(skipped),
+        }
 
 
 def squad_normalized(text: str) -> str:

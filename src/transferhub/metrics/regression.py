@@ -43,6 +43,15 @@ class RegressionScores:
         true, predicted = self._both()
         return {name: _score(name, true, predicted) if len(true) else 0.0 for name in names}
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def drawn(self, rows: npt.NDArray[np.int64]) -> "RegressionScores":
+        """The scores of these rows, by number, with repetition."""
+        made = RegressionScores()
+        made._kept.append(self._kept.rows()[rows])
+        return made
+
     def notes(self) -> list[str]:
         """What is not defined, as sentences."""
         both = zip(("true", "predicted"), self._both(), strict=True)

@@ -58,14 +58,15 @@ class SpanScores:
         self._tokens += [int((true == predicted).sum()), len(true)]
 
     def row_counts(self, true: Ids, predicted: Ids, lengths: Ids) -> Ids:
-        """Right, predicted and true chunks of each row, int64 ``[rows, 3]``, not counted here: for `bootstrap`.
+        """Right, predicted and true chunks of each row, int64 ``[rows, types, 3]``, not counted here: for `bootstrap`.
 
-        Micro F1 of any rows is ``2 * right / (predicted + true)`` of their sums. Arguments as in `update`.
+        Their sum over rows is what `counts` would be. Arguments as in `update`.
         """
         found, _ = self._chunks(true, predicted, lengths)
-        stops = np.cumsum(lengths)
-        rows = [np.searchsorted(stops, chunks[:, 1], side="right") for chunks in found]
-        return np.stack([np.bincount(row, minlength=len(lengths)) for row in rows], axis=1)
+        counts, stops = np.zeros((len(lengths), *self.counts.shape), np.int64), np.cumsum(lengths)
+        for column, chunks in enumerate(found):
+            np.add.at(counts[:, :, column], (np.searchsorted(stops, chunks[:, 1], side="right"), chunks[:, 0]), 1)
+        return counts
 
     def scores(self, names: Sequence[str] = ("f1", "precision", "recall")) -> dict[str, float]:
         """The scores with these names of `NAMES`, in this order; ``acc`` is of tokens."""

@@ -37,14 +37,21 @@ class TopScores:
 
     def update(self, labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]) -> None:
         """Count a batch: labels ``[B]``, logits ``[B, classes]``."""
-        if not self.hits:
-            return
-        own = np.take_along_axis(logits, labels[:, None], axis=1)
-        others_above = (~(logits < own)).sum(axis=1) - 1
-        self.rows += len(labels)
+        self.count(above(labels, logits))
+
+    def count(self, others_above: npt.NDArray[np.int64]) -> None:
+        """Count rows of which this many classes are above the right one, as `above` gives it."""
+        self.rows += len(others_above)
         for name in self.hits:
             self.hits[name] += int((others_above < NAMES[name]).sum())
 
     def scores(self) -> dict[str, float]:
         """The scores, in their order; 0 without rows."""
         return {name: hits / self.rows if self.rows else 0.0 for name, hits in self.hits.items()}
+
+
+def above(labels: npt.NDArray[np.int64], logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """How many classes have a logit at least as high as the label's, int64 ``[B]``."""
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    others: npt.NDArray[np.int64] = (~(logits < own)).sum(axis=1) - 1
+    return others

@@ -2,24 +2,14 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from torch import Tensor, nn
 
 from transferhub.errors import ModuleError
 from transferhub.graph import Source, seeded
 from transferhub.module.encoder import Computed, Encoder, quietly
+from transferhub.module.socket import Socket
 from transferhub.module.transformer import TransformerModule
-
-
-class Socket(nn.Module):
-    """Stands in the place of an encoder inside an ``AutoModelFor…`` and hands over what was already computed."""
-
-    outputs: Any = None
-
-    def forward(self, *_: Any, **__: Any) -> Any:
-        """Give out what the encoder computed."""
-        return self.outputs
 
 
 class ArchitectureHead(nn.Module):

@@ -20,6 +20,7 @@ WORDS = "dict.wordseg.txt"
 SENTENCEPIECE = "spm_cased_simp_sampled.model"  # what ernie_tiny cuts words into pieces with
 VECTORS = "vectors.npy"  # of a module of word vectors, in place of WEIGHTS; its vocab.txt says whose they are
 WORD_VECTORS, ELMO = "word_vectors", "elmo_words"  # our own model_types
+PROCESSOR = "preprocessor_config.json"  # how pictures are prepared for an image network of transformers
 RECORD = "module.json"
 
 # Configuration, tokenizers, licence. Indexes of other weight formats are left out below.
@@ -142,6 +143,16 @@ def architecture(folder: Path) -> str:
     except ModuleError:
         return ""
     return "" if "model_type" in config else str(config.get("architecture", ""))
+
+
+def is_of_pictures(kind: str) -> bool:
+    """Whether a ``model_type`` of transformers is that of a network that classifies pictures, and reads no texts."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    return kind in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def json_object(path: Path) -> dict[str, object]:

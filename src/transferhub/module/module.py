@@ -1,10 +1,13 @@
 """``hub.Module``: a pretrained network by name, and the families that open it."""
 
+import hashlib
 import importlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from transferhub import atomic
 from transferhub.errors import ModuleError
 from transferhub.graph import Program, Variable
 from transferhub.log import logger
@@ -12,7 +15,8 @@ from transferhub.module import catalogue, files, store
 
 # A family is a class with `context`; a new one is one file and one line here.
 FAMILIES = {
-    "image": "transferhub.module.image:ImageModule",
+    "image": "transferhub.module.timm_image:TimmModule",
+    "transformers_image": "transferhub.module.transformers_image:TransformersImageModule",
     "transformer": "transferhub.module.transformer:TransformerModule",
     "word_vectors": "transferhub.module.word_vectors:WordVectorsModule",
     "matching": "transferhub.module.matching:MatchingModule",
@@ -99,6 +103,21 @@ class Module:
     def fingerprint(self) -> str:
         """The sha256 of what determines the network's outputs: its configuration, weights and vocabulary."""
         raise NotImplementedError
+
+    def digest_of(self, names: Iterable[str]) -> str:
+        """The sha256 over files of the folder, and over whether weights are read.
+
+        Raises:
+            ModuleError: An installed module whose files are not what was installed.
+        """
+        if fault := store.damage(self._opened):
+            raise store.damaged(self.name, fault)
+        # Of an installed module every byte was just compared with what was written: none is read a second time.
+        known = atomic.digests(self.directory) if store.is_installed(self._opened) else {}
+        digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
+        for name in names:
+            digest.update(f"{name}\0{known.get(name) or atomic.sha256(self.directory / name)}\0".encode())
+        return digest.hexdigest()
 
 
 def _open(

@@ -350,7 +350,9 @@ def _family(folder: Path, known: Card | None = None, own: Card | None = None) ->
         return "elmo"
     if files.architecture(folder):
         return "image"
-    return known.family if known else "transformer"
+    if known:
+        return known.family
+    return "transformers_image" if files.is_of_pictures(kind) else "transformer"
 
 
 def _place(name: str) -> Path:

@@ -1,7 +1,6 @@
 """Text encoders through transformers: token ids → one vector a text, one vector a token."""
 
 import functools
-import hashlib
 import importlib
 import re
 from collections.abc import Sequence
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from transferhub import atomic
 from transferhub.errors import ConfigError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
-from transferhub.module import store
 from transferhub.module.encoder import Encoder, quietly
 from transferhub.module.files import SENTENCEPIECE, WORDS
 from transferhub.module.module import Context, Module
+from transferhub.module.pretrained import configuration_in, read_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -36,16 +34,7 @@ class TransformerModule(Module):
     @functools.cached_property
     def config(self) -> "PretrainedConfig":
         """The architecture's configuration, as transformers reads it."""
-        from transformers import AutoConfig
-
-        try:
-            config = AutoConfig.from_pretrained(self.directory, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            reason = str(error).strip() or type(error).__name__
-            raise ModuleError(
-                f"{self.directory / 'config.json'} is not one that transformers knows: {reason.splitlines()[0]}",
-                expected="an architecture of transformers; code that comes with a model is never run",
-            ) from error
+        config = configuration_in(self.directory)
         if not _reads_both_ways(config):
             raise ModuleError(
                 f"{self.name} is a {config.model_type!r}: a module of another family",
@@ -101,16 +90,11 @@ class TransformerModule(Module):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration, weights and tokenizer."""
-        if fault := store.damage(self._opened):
-            raise store.damaged(self.name, fault)
-        # Of an installed module every byte was just compared with what was written: none is read a second time.
-        known = atomic.digests(self.directory) if store.is_installed(self._opened) else {}
-        digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
-        for path in sorted(self.directory.glob("*")):
-            weights = path.suffix == ".safetensors" and self.pretrained
-            if weights or path.name in ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS):
-                digest.update(f"{path.name}\0{known.get(path.name) or atomic.sha256(path)}\0".encode())
-        return digest.hexdigest()
+        kept = ("config.json", "tokenizer.json", "vocab.txt", SENTENCEPIECE, WORDS)
+        names = (path.name for path in sorted(self.directory.glob("*")))
+        return self.digest_of(
+            name for name in names if name in kept or (name.endswith(".safetensors") and self.pretrained)
+        )
 
     def features(
         self,
@@ -206,33 +190,9 @@ class EncoderSource(Source):
         return Encoder(network)
 
     def _read(self) -> "Encoder":
-        from transformers import AutoModel
-
-        folder = self.module.directory
-        try:
-            network, found = AutoModel.from_pretrained(
-                folder,
-                config=self.module.config,
-                dtype=torch.float32,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except Exception as error:  # a damaged file raises whatever the architecture's own code raises
-            raise ModuleError(
-                f"the weights in {folder} cannot be read: {error}", fix="copy or install them again"
-            ) from error
         # A checkpoint may come without a pooler (it was pretrained without one); of the rest nothing may be missing.
-        missing = sorted(name for name in found["missing_keys"] if not name.startswith("pooler."))
-        if missing:
-            raise ModuleError(
-                f"the weights in {folder} lack {len(missing)} of the network's {len(network.state_dict())} tensors: "
-                + ", ".join(missing[:3]),
-                expected=f"all weights of the {self.module.config.model_type} that config.json describes",
-                fix="copy or install them again; pretrained=False gives the same architecture with random weights",
-            )
-        return Encoder(network, has_pooler=not found["missing_keys"])
+        network, missing = read_weights("AutoModel", self.module.directory, self.module.config, may_lack="pooler.")
+        return Encoder(network, has_pooler=not missing)
 
     def new_parameters(self, module: nn.Module) -> frozenset[str]:
         """A pooler that the checkpoint did not bring."""

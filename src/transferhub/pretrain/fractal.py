@@ -16,8 +16,9 @@ from transferhub.errors import ConfigError
 from transferhub.graph import Network
 from transferhub.module import Module
 from transferhub.module.files import CONFIG
-from transferhub.module.image import ImageModule, ImageNetwork
+from transferhub.module.image import ImageNetwork
 from transferhub.module.timm_files import configuration
+from transferhub.module.timm_image import TimmModule
 from transferhub.pretrain.fractals import SMALLEST, FractalReader, Fractals
 from transferhub.pretrain.installable import MODULE, Pretrained, write_module
 from transferhub.strategy import AdamWeightDecayStrategy
@@ -113,7 +114,7 @@ def usual_config(learning_rate: float | None = None, **changes: Any) -> RunConfi
     return RunConfig(**{**usual, **changes})
 
 
-def network_at_random(network: str, size: int, arguments: Mapping[str, Any] | None = None) -> ImageModule:
+def network_at_random(network: str, size: int, arguments: Mapping[str, Any] | None = None) -> TimmModule:
     """A network of timm's without weights, for square pictures of a size.
 
     Args:
@@ -138,11 +139,11 @@ def network_at_random(network: str, size: int, arguments: Mapping[str, Any] | No
     key = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache.entry("archives", key, lambda part: atomic.write_json(part / CONFIG, said))
     module = Module(directory=str(folder), pretrained=False)
-    assert isinstance(module, ImageModule)
+    assert isinstance(module, TimmModule)
     return module
 
 
-def parameters(module: ImageModule) -> int:
+def parameters(module: TimmModule) -> int:
     """How many numbers a network without a classifier learns; found without a weight."""
     with torch.device("meta"):
         return sum(each.numel() for each in module.network(0).parameters())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from transferhub import atomic
 from transferhub.module.files import CONFIG, WEIGHTS, json_object
-from transferhub.module.image import ImageModule
+from transferhub.module.timm_image import TimmModule
 from transferhub.task.base_task import BaseTask
 from transferhub.task.result import RunResult
 from transferhub.version import __version__
@@ -38,7 +38,7 @@ class Pretrained:
     run: RunResult
 
 
-def write_module(made: Pretrained, output: Path, module: ImageModule, task: BaseTask) -> Pretrained:
+def write_module(made: Pretrained, output: Path, module: TimmModule, task: BaseTask) -> Pretrained:
     """Write the best model's network without its classifier, and a card; and torchvision's form where it has one.
 
     Args:
@@ -82,7 +82,7 @@ def is_torchvisions(name: str, state: dict[str, Tensor], classes: int) -> bool:
     return {key: value.shape for key, value in wanted.items()} == {key: value.shape for key, value in state.items()}
 
 
-def card(made: Pretrained, module: ImageModule, task: BaseTask) -> str:
+def card(made: Pretrained, module: TimmModule, task: BaseTask) -> str:
     """The README of a pretrained module, as model hubs show it."""
     config, size = module.config, module.preprocess.width
     arguments: Any = config.get("model_args")

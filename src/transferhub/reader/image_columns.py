@@ -30,7 +30,7 @@ class ImageColumns(Columns):
     Args:
         files: The pictures.
         source: Where they are read from: `files`, or what was kept of them.
-        labels: int64 ``[rows]``, or None.
+        labels: int64 ``[rows]``, uint8 ``[rows, labels]``, or None.
         augment: What is left to chance in an epoch of training; None: nothing.
         seed: Of the augmentation; None: `at_epoch` brings it.
     """
@@ -39,7 +39,7 @@ class ImageColumns(Columns):
         self,
         files: Files,
         source: Source,
-        labels: npt.NDArray[np.int64] | None,
+        labels: npt.NDArray[Any] | None,
         augment: Augment | Own | None = None,
         seed: int | None = None,
         examples: Sequence[Any] = (),
@@ -96,8 +96,8 @@ class ImageColumns(Columns):
             length: Likewise.
 
         Returns:
-            ``image`` float32 ``[B, 3, height, width]``; ``labels`` int64 ``[B]``, if there are; ``input_mask``, ones
-            ``[B, 1]``: a picture counts as one value.
+            ``image`` float32 ``[B, 3, height, width]``; ``labels`` int64 ``[B]`` or uint8 ``[B, labels]``, if there
+            are; ``input_mask``, ones ``[B, 1]``: a picture counts as one value.
 
         Raises:
             DataError: A picture that cannot be decoded; the message names it.

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from transferhub.dataset import BaseDataset
-from transferhub.dataset.pictures import fingerprint, paths_of
+from transferhub.dataset import targets as rows_targets
+from transferhub.dataset.pictures import Pictures, fingerprint, path_of, paths_of
 from transferhub.errors import ConfigError
-from transferhub.image import Preprocess, contact_sheet
+from transferhub.image import Preprocess, checked, contact_sheet
 from transferhub.image.preprocess import three
 from transferhub.reader.augment import Augment, Own, known
 from transferhub.reader.columns import Padding
@@ -117,6 +120,10 @@ class ImageClassificationReader(Reader):
         said = f"{self.process!r} {self.augment_name} {self.random_seed}"
         return f"{type(self).__name__} {hashlib.sha256(said.encode()).hexdigest()}"
 
+    def targets(self, dataset: BaseDataset, phase: str) -> npt.NDArray[Any]:
+        """Label ids, int64 ``[rows]``; where the data set has label sets, flags, uint8 ``[rows, labels]``."""
+        return rows_targets.label_sets(dataset, phase) if dataset.kind == "labels" else dataset.label_ids(phase)
+
     def columns(self, phase: str, dataset: BaseDataset | None = None, *, keep: bool = True) -> ImageColumns:
         """The columns of a split; made when they are first asked for, and when the split was assigned anew.
 
@@ -142,16 +149,26 @@ class ImageClassificationReader(Reader):
         return made
 
     def encode(self, rows: Sequence[Any]) -> ImageColumns:
-        """Columns of pictures that are in no split: paths, ``[path]`` or ``(path, label)``. Nothing is kept."""
-        files = Files(paths_of(rows), self.process, cropped=True)
+        """Columns of pictures that are in no split. Nothing is kept.
+
+        Args:
+            rows: Paths, pictures of Pillow's or arrays uint8 ``[h, w, 3]``; ``[path]`` or ``(path, label)``.
+
+        Raises:
+            DataError: Something else.
+        """
+        files = Files(_pictures(rows), self.process, cropped=True)
         return ImageColumns(files, files, None, examples=rows)
 
     def save(self, folder: Path) -> None:
         """Nothing: `settings` say how pictures are prepared."""
 
     def shown(self, row: Any, place: int = 0) -> dict[str, Any]:
-        """``path``."""
-        return {"path": paths_of([row])[0]}
+        """``path``; of a picture that was given itself the file that Pillow had it from, or its place."""
+        given = _itself(row)
+        if isinstance(given, Image.Image | np.ndarray):
+            return {"path": str(getattr(given, "filename", "")) or f"picture {place}"}
+        return {"path": path_of(row, place)}
 
     def digest_of(self, rows: Sequence[Any]) -> str:
         """Of the pictures' names, sizes and labels."""
@@ -205,7 +222,7 @@ class ImageClassificationReader(Reader):
         rows = np.unique(np.linspace(0, max(0, len(columns) - 1), pictures).astype(np.int64))[: len(columns)]
         made = columns.batch(rows)
         names = [] if dataset is None else dataset.label_list
-        captions = [names[label] for label in made["labels"]] if "labels" in made else []
+        captions = [_caption(names, label) for label in made["labels"]] if "labels" in made else []
         return contact_sheet([self.process.shown(image) for image in made["image"]], captions)
 
     def settings(self) -> dict[str, Any]:
@@ -223,6 +240,32 @@ class ImageClassificationReader(Reader):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.process}, augment={self.augment_name})"
+
+
+def _itself(row: Any) -> Any:
+    """What stands for the picture in a row."""
+    return row[0] if isinstance(row, list | tuple) and len(row) in (1, 2) else row
+
+
+def _pictures(rows: Sequence[Any]) -> Sequence[Any]:
+    """Paths of rows, or the pictures themselves."""
+    if isinstance(rows, Pictures):
+        return paths_of(rows)
+    return [_picture(row, place) for place, row in enumerate(rows)]
+
+
+def _picture(row: Any, place: int) -> Any:
+    given = _itself(row)
+    if isinstance(given, Image.Image):
+        return given
+    return checked(given, f"row {place}") if isinstance(given, np.ndarray) else path_of(row, place)
+
+
+def _caption(names: Sequence[str], label: Any) -> str:
+    """The name of a label id, or those of a label set's flags."""
+    if np.ndim(label) == 0:
+        return names[int(label)]
+    return ", ".join(name for name, flag in zip(names, label, strict=True) if flag) or "none"
 
 
 def _called(augment: Any) -> str:

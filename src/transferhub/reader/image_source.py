@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache as once
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import PIL
@@ -38,12 +38,12 @@ class Files:
     """Pictures decoded from their files each time they are asked for.
 
     Args:
-        paths: One a row.
+        paths: One a row; or the pictures themselves, of Pillow's or uint8 ``[h, w, 3]``.
         process: How they are prepared.
         cropped: Whether only what the network sees is wanted, or the whole picture, to cut from.
     """
 
-    def __init__(self, paths: Sequence[str], process: Preprocess, cropped: bool) -> None:
+    def __init__(self, paths: Sequence[Any], process: Preprocess, cropped: bool) -> None:
         self.paths, self.process, self.cropped = paths, process, cropped
 
     def read(self, row: int) -> Pixels:

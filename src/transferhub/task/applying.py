@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transferhub.dataset import Examples, InputExample
 from transferhub.dataset.files import read_examples
 from transferhub.dataset.folders import ENDINGS
-from transferhub.engine.evaluation import Answers, evaluate, stream
+from transferhub.engine.evaluation import Answers, stream
 from transferhub.engine.run_state import RunState
 from transferhub.engine.training import say_evaluation
 from transferhub.errors import ConfigError, DataError
@@ -17,6 +17,7 @@ from transferhub.graph import Network
 from transferhub.log import logger
 from transferhub.reader import Columns, records
 from transferhub.reader.classify_reader import Row, texts_of
+from transferhub.task.confidence import Evaluated, scored
 from transferhub.task.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
 FILES = (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))  # a word that ends so is meant as a file
 
 
-def evaluate_split(task: "BaseTask", phase: str, *, load_best_model: bool) -> RunState:
+def evaluate_split(
+    task: "BaseTask", phase: str, *, load_best_model: bool, confidence_interval: float | None
+) -> RunState:
     """Loss and scores on a split of the task's data set, said in the log."""
     with _in_phase(task, phase):
         columns = task.reader.columns(phase, task.rows())
         logger.info("Evaluation on %s dataset start", phase)
         task.events.fire("eval_start")
-        state = _evaluated(task, _network(task, load_best_model), columns, phase)
+        level = task.config.confidence_interval if confidence_interval is None else confidence_interval
+        state = _evaluated(task, _network(task, load_best_model), columns, phase, level)
         task.events.fire("eval_end", [state])
     return state
 
 
-def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[str, float]:
+def evaluate_rows(
+    task: "BaseTask", data: str | Path | Sequence[Any], *, confidence_interval: float | None
+) -> Evaluated:
     """Scores and ``loss`` on a file with labels, or on examples."""
     rows: Any = task.rows_of_file(Path(data), labelled=True) if isinstance(data, str | Path) else data
     if not isinstance(rows, Sequence) or not len(rows) or not isinstance(rows[0], InputExample | tuple):
@@ -47,8 +53,8 @@ def evaluate_rows(task: "BaseTask", data: str | Path | Sequence[Any]) -> dict[st
         )
     task.check_rows(rows)
     columns = task.reader.columns("test", task.dataset_of(rows), keep=False)
-    state = _evaluated(task, task.best_network(), columns, "test")
-    return {**state.run_scores, "loss": state.run_loss}
+    state = _evaluated(task, task.best_network(), columns, "test", confidence_interval)
+    return Evaluated(state)
 
 
 def predict(
@@ -97,8 +103,8 @@ def _network(task: "BaseTask", load_best_model: bool) -> Network:
     return task.best_network() if load_best_model or task.training is None else task.training.network
 
 
-def _evaluated(task: "BaseTask", network: Network, columns: Columns, name: str) -> RunState:
-    state = evaluate(network, task, columns, task.padding, task.config.batch_size, task.config.device)
+def _evaluated(task: "BaseTask", network: Network, columns: Columns, name: str, level: float | None) -> RunState:
+    state = scored(task, network, columns, level)
     say_evaluation(name, state)
     return state
 

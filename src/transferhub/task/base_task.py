@@ -26,6 +26,7 @@ from transferhub.reader import Padding, Reader
 from transferhub.reader.classify_reader import Row
 from transferhub.strategy import Plan, Steps
 from transferhub.task import applying, finetuning, saved_model, saved_network
+from transferhub.task.confidence import Evaluated
 from transferhub.task.result import RunResult
 from transferhub.task.standing import Standing
 
@@ -155,17 +156,35 @@ class BaseTask(Standing):
         steps = Steps(self.max_train_steps, in_epoch)
         return self.config.strategy.plan(network.described_parameters(), steps)
 
-    def eval(self, phase: str = "dev", load_best_model: bool = True) -> RunState:
-        """Evaluate the best model on a split of the data set, in fp32."""
-        return applying.evaluate_split(self, phase, load_best_model=load_best_model)
+    def eval(
+        self, phase: str = "dev", load_best_model: bool = True, *, confidence_interval: float | None = None
+    ) -> RunState:
+        """Evaluate the best model on a split of the data set, in fp32.
 
-    def evaluate(self, data: str | Path | Sequence[Any]) -> dict[str, float]:
+        Args:
+            phase: ``dev``, ``test`` or ``train``.
+            load_best_model: The best model, not the last weights (during training).
+            confidence_interval: A level such as 0.95: ``state.intervals`` has each score's percentile bootstrap
+                interval, of 1,000 draws of rows (sentences, questions). None: `RunConfig`'s.
+        """
+        return applying.evaluate_split(
+            self, phase, load_best_model=load_best_model, confidence_interval=confidence_interval
+        )
+
+    def evaluate(self, data: str | Path | Sequence[Any], *, confidence_interval: float | None = None) -> Evaluated:
         """Scores and ``loss`` of the best model on a file with labels, or on examples, in fp32.
+
+        Args:
+            data: The file or the examples.
+            confidence_interval: A level such as 0.95: ``.intervals`` of what is returned has them, as in `eval`.
+
+        Returns:
+            A dictionary of names and numbers.
 
         Raises:
             DataError: A label that the model does not know, with file:line.
         """
-        return applying.evaluate_rows(self, data)
+        return applying.evaluate_rows(self, data, confidence_interval=confidence_interval)
 
     def predict(
         self,

@@ -122,6 +122,10 @@ class Definition:
         """Gathers `answers` to all rows of a split, batch by batch."""
         return Collected(len(columns), lambda outputs, batch, rows: self.answers(outputs, batch))
 
+    def gathering(self, columns: Columns) -> tuple[Meter, Collected]:
+        """What final scoring shows each batch of a split to, one after the other: a meter, and what gathers answers."""
+        return self.meter(columns), self.collected(columns)
+
     def run_results(self, answers: Answers) -> list[Any]:
         """A batch's answers as 1.x gave them: the array; of a list an array for each output."""
         return [answers] if isinstance(answers, np.ndarray) else [np.stack(each) for each in zip(*answers, strict=True)]

@@ -15,7 +15,7 @@ from transferhub.dataset import BaseDataset
 from transferhub.dataset.examples import where
 from transferhub.engine import checkpoint
 from transferhub.engine.batches import epoch_batches, ordered_batches
-from transferhub.engine.evaluation import evaluate, tensors
+from transferhub.engine.evaluation import tensors
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
 from transferhub.engine.memory import most_within, parts_within
@@ -33,6 +33,7 @@ from transferhub.report.scalars import Scalars
 from transferhub.strategy import Plan
 from transferhub.strategy.compose import NEVER
 from transferhub.task import saved_model
+from transferhub.task.confidence import as_json, of_rows, scored
 from transferhub.task.result import RunResult, peak_rss_mb, write_page
 from transferhub.task.scored import ScoredSplit, write_predictions
 
@@ -81,6 +82,9 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
         lambda row: where(dataset.train_examples, row, "train_examples"),
     )
     test = task.reader.columns("test", dataset) if len(dataset.test_examples) else None
+    to_score = splits.dev if splits.dev is not None else test
+    if config.confidence_interval is not None and to_score is not None:
+        of_rows(task, task.meter(to_score))  # or refused now, not after an hour
     settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(task, dataset)}
     task.check_objective()
     plan = task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
@@ -93,6 +97,12 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
             logger.info(
                 "The run in %s is finished: nothing to train. dev %s test %s", folder.path, result.dev, result.test
             )
+            if config.confidence_interval is not None and not result.intervals:
+                logger.warning(
+                    "It was finished without confidence intervals: hub evaluate %s FILE --confidence-interval %g",
+                    result.best_model,
+                    config.confidence_interval,
+                )
             return result
         notes, tokens = task.prepare(splits.train), _count_tokens(task, splits, test)
         for line in (*(f"{split}: {counted.line}" for split, counted in tokens.items()), *notes):
@@ -231,8 +241,8 @@ def _close(
     dev = _score(task, dataset, network, "dev", training.splits.dev)
     if test is not None:
         logger.info("Evaluation on test dataset start")
-    scored = [split for split in (dev, _score(task, dataset, network, "test", test)) if split is not None]
-    for split in scored:
+    scored_splits = [split for split in (dev, _score(task, dataset, network, "test", test)) if split is not None]
+    for split in scored_splits:
         if split.name == "test":
             say_evaluation("test", split.state)
         write_predictions(folder.path / "predictions" / f"{split.name}.csv", split, task.reader)
@@ -240,19 +250,20 @@ def _close(
     best = training.best
     record = {
         **{name: None for name in ("dev", "test")},
-        **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored},
+        **{split.name: {**split.state.run_scores, "loss": split.state.run_loss} for split in scored_splits},
         "best_step": best["step"] if best else progress.step,
         "steps": progress.step,
         "stopped_early": training.stopped_early,
         "examples_per_second": round(progress.examples / progress.seconds, 1) if progress.seconds else 0.0,
         "precision": folder.record["precision"],
         "peak_rss_mb": peak_rss_mb(),
+        "intervals": {split.name: as_json(split.state.intervals) for split in scored_splits if split.state.intervals},
         "notes": [*notes, *([f"stopped early: {training.why_stopped}"] if training.stopped_early else [])],
         "tokens": {split: dataclasses.asdict(counted) for split, counted in tokens.items()},
     }
     result = RunResult.from_record({"result": record}, folder.path)
     seconds = time.monotonic() - started
-    write_page(task, dataset, training, result, scored, folder.record["settings"], seconds)
+    write_page(task, dataset, training, result, scored_splits, folder.record["settings"], seconds)
     folder.save(status="finished", result=record)
     task.events.fire("finetune_end", [RunState(progress.step, progress.examples)])
     return result
@@ -263,8 +274,8 @@ def _score(
 ) -> ScoredSplit | None:
     if columns is None or not columns.has_labels:
         return None
-    found, config = task.collected(columns), task.config
-    state = evaluate(network, task, columns, task.padding, config.batch_size, config.device, found)
+    meter, found = task.gathering(columns)
+    state = scored(task, network, columns, task.config.confidence_interval, found, meter)
     examples = dataset.get_examples(name)
     return ScoredSplit(name, examples, columns, task.predictions(found.values, examples, columns), state)
 

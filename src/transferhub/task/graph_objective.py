@@ -13,6 +13,7 @@ from torch import Tensor
 from transferhub.engine.run_state import RunState
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, Variable
+from transferhub.metrics.interval import Sample
 
 
 class GraphObjective:
@@ -111,6 +112,23 @@ class GraphMeter:
         losses = figures[-1]
         self._states.append(RunState(1, len(losses), float(losses.mean()), run_results=figures, run_time_used=seconds))
         self._states[-1].run_time_begin = self._begun
+
+    def keep_rows(self) -> None:
+        """Nothing: figures of each row are kept anyway."""
+
+    def sample(self) -> Sample:
+        """The rows' figures, to draw from."""
+        figures = [
+            np.concatenate(values) for values in zip(*(state.run_results for state in self._states), strict=True)
+        ]
+        count = len(figures[-1]) if figures else 0
+
+        def scores(drawn: npt.NDArray[np.int64]) -> dict[str, float]:
+            results = [values[drawn] for values in figures]
+            state = RunState(1, count, float(results[-1].mean()), run_results=results, run_time_begin=self._begun)
+            return {name: float(value) for name, value in self._scores_of([state])[0].items()}
+
+        return Sample("rows", count, scores)
 
     def scores(self) -> dict[str, float]:
         """The scores of all that was counted."""

@@ -1,30 +1,21 @@
-"""Classification of pictures: an image network's feature, a new linear layer, cross-entropy."""
+"""Classification of pictures: an image network's feature, a new linear layer; one label each, or any number."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from transferhub.dataset import BaseDataset, load_images
-from transferhub.dataset.base_cv_dataset import PictureDataset
-from transferhub.dataset.picture_folders import labelled_rows
-from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
-from transferhub.dataset.raw import suffix_of
 from transferhub.engine.config import RunConfig
-from transferhub.errors import ConfigError, DataError
-from transferhub.graph import Node, Variable
-from transferhub.graph.heads import FullyConnectedSource
-from transferhub.image import SUFFIXES
+from transferhub.graph import Variable
 from transferhub.metrics.choices import Metric, chosen
 from transferhub.module import Module
-from transferhub.module.image import ImageModule, ImageSource
-from transferhub.reader import ImageClassificationReader, Reader
-from transferhub.strategy import AdamWeightDecayStrategy
-from transferhub.task.arguments import layer_sizes, opened
+from transferhub.reader import Reader
 from transferhub.task.class_task import ClassTask
+from transferhub.task.image_task import ImageTask
+from transferhub.task.label_sets import LabelSetTask
 
 
-class ImageClassifierTask(ClassTask):
-    """Classification of pictures.
+class ImageClassifierTask(ClassTask, ImageTask):
+    """Classification of pictures, one label each; `MultiLabelImageClassifierTask` gives any number.
 
     The long door gives reader, feature and feeds; the short door a module and pictures, the rest has defaults.
 
@@ -58,16 +49,6 @@ class ImageClassifierTask(ClassTask):
         DataError: The pictures or labels are not right.
     """
 
-    pipeline_tag = "image-classification"
-    usage = 'predict(["picture.jpg"]).labels'
-    described: ClassVar[Mapping[str, tuple[type, ...]]] = {
-        "hidden_units": (list, type(None)),
-        "dropout": (float, int),
-        "preprocess": (dict,),
-    }
-    feature_name: ClassVar[str] = "feature_map"
-    usual_rate: ClassVar[float] = 3e-4
-
     def __init__(
         self,
         feature: Variable | None = None,
@@ -91,30 +72,22 @@ class ImageClassifierTask(ClassTask):
         focal_gamma: float | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
-        module = opened(module)
-        if dataset is not None and not isinstance(dataset, BaseDataset):
-            dataset = load_images(dataset)
-        if feature is None:
-            feature = _own_feature(module, trainable=not freeze)
-        elif freeze:
-            raise ConfigError("freeze=True with feature=", fix="module.context(trainable=False) freezes it")
-        if not isinstance(feature, Variable) or len(feature.shape) != 2:
-            said = f"{feature.name} {feature.shape}" if isinstance(feature, Variable) else f"{feature!r:.60}"
-            raise ConfigError(f"feature={said}", expected='one vector a picture: outputs["feature_map"], [B, width]')
-        if data_reader is None:
-            given = augment if augment is not None else "none"
-            data_reader = ImageClassificationReader(dataset=dataset, module=_module_of(feature), augment=given)
-            strategy = AdamWeightDecayStrategy(learning_rate=self.usual_rate)
-            config = config or RunConfig(num_epoch=5, strategy=strategy)
-        source = feature.node.source if feature.node else None
-        if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
-            data_reader.follow(source.module.preprocess)
-        if not 0 <= dropout < 1 or not head_rate > 0:
-            raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
-        self.feature, self.hidden_units = feature, layer_sizes(hidden_units)
-        self.head_rate, self.dropout = float(head_rate), float(dropout)
         choice = chosen(metrics_choices, ["acc"])
-        super().__init__(dataset, feed_list, data_reader, None, None, config, list(choice), label_list=label_list)
+        super().__init__(
+            feature,
+            dataset,
+            feed_list,
+            data_reader,
+            config,
+            hidden_units,
+            list(choice),
+            module=module,
+            augment=augment,
+            freeze=freeze,
+            head_rate=head_rate,
+            dropout=dropout,
+            label_list=label_list,
+        )
         self.learn_classes(
             num_classes,
             choice,
@@ -123,110 +96,72 @@ class ImageClassifierTask(ClassTask):
             focal_gamma=focal_gamma,
             label_smoothing=label_smoothing,
         )
-        self.check_feed_list()
-
-    def _build_net(self) -> list[Variable]:
-        """The logits, ``[B, classes]``."""
-        head = FullyConnectedSource(self.feature.shape[-1], self.num_classes, self.hidden_units or (), self.dropout)
-        head.lr_scale = self.head_rate
-        node = Node(head, {"feature": self.feature})
-        return [Variable("logits", (-1, self.num_classes), "float32", node, "logits", self.feature.block)]
-
-    def saved_variables(self) -> list[Variable]:
-        """The feature: the head is made again from the description."""
-        return [self.feature]
-
-    def settings(self) -> dict[str, Any]:
-        """The base's, and how the head moves."""
-        return {**super().settings(), "head_rate": self.head_rate}
-
-    def description(self) -> dict[str, Any]:
-        """The base's, and the head."""
-        return {**super().description(), "hidden_units": self.hidden_units, "dropout": self.dropout}
-
-    @classmethod
-    def from_description(cls, description: Mapping[str, Any], network: Sequence[Variable], reader: Reader) -> Self:
-        """Build a task as it was saved, on its feature."""
-        saved: dict[str, Any] = {
-            "label_list": description["labels"],
-            "hidden_units": description["hidden_units"],
-            "dropout": description["dropout"],
-            **cls.saved_options(description),
-        }
-        return cls(feature=network[0], data_reader=reader, **saved)
-
-    def pictures(self) -> list[tuple[str, bytes]]:
-        """Training pictures of the first epoch as the network sees them."""
-        if not isinstance(self.reader, ImageClassificationReader):
-            return []
-        sheet = self.reader.contact_sheet("train", seed=self.config.seed, dataset=self.rows())
-        return [("What the network sees in the first epoch", sheet)]
-
-    def dataset_of(self, rows: Sequence[Any]) -> BaseDataset:
-        """A data set whose test rows these are."""
-        made = PictureDataset(None)
-        made.set_labels(self.label_list)
-        made.test_examples = rows
-        return made
-
-    def rows_to_predict(self, data: Any) -> Sequence[Any]:
-        """Paths of pictures; a folder of them; one path; ``[[path], …]`` as 1.x has it; None: the predict list."""
-        if data is None:
-            if self.dataset is None or not len(self.dataset.predict_examples):
-                raise DataError("nothing to predict", expected="data=[path, …], or a data set with a predict list")
-            return self.dataset.predict_examples
-        if isinstance(data, str | Path):
-            return self.rows_of_file(Path(data), labelled=False)
-        if not isinstance(data, Sequence):
-            raise DataError(f"{data!r:.60} cannot be predicted", expected="paths of pictures, or a folder of them")
-        return [(row[0] if isinstance(row, list | tuple) else row) for row in data]
-
-    def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
-        """The pictures of a file: a picture; the pictures of a folder; those that a table or a list names.
-
-        Args:
-            path: With labels, what `hub.dataset.load_images` reads; of several splits the test pictures.
-            labelled: Whether there must be labels.
-            how: ``columns``: ``text``, the column of paths, and ``label``. What says how texts are read is refused.
-        """
-        columns: Mapping[str, str | None] = how.get("columns") or {}
-        refuse_text_flags({**(how.get("form") or {}), "text_pair": columns.get("text_pair")})
-        if labelled:
-            return labelled_rows(path, self.label_list, columns.get("text"), columns.get("label"))
-        if suffix_of(path) in (*TABLES, ".txt") and path.is_file():
-            return paths_in(path, columns.get("text"))
-        return pictures_in(path)
 
 
-def pictures_in(path: Path) -> list[str]:
-    """A picture's path, or those of all pictures below a folder, in the order of their names.
+class MultiLabelImageClassifierTask(LabelSetTask, ImageTask):
+    """Any number of labels a picture: a yes-or-no decision for each, by the binary cross-entropy.
+
+    Thresholds are chosen on dev, label by label, as by `MultiLabelClassifierTask`, which does the same for texts.
+
+    Args:
+        feature: As for `ImageClassifierTask`, and so what is not said here.
+        num_classes: How many labels; None: the data set's.
+        dataset: A picture data set with label sets, or what ``hub.dataset.load_images(…, kind="labels")`` takes: a
+            table or a list of paths and labels …; None: the reader's.
+        feed_list: See above.
+        data_reader: See above.
+        startup_program: Accepted for scripts of 1.x.
+        config: See above.
+        hidden_units: See above.
+        metrics_choices: Of ``auc auc_LABEL subset_acc f1_micro f1_macro`` (and so for precision and recall). The first
+            chooses the best model. Default: ``auc``, the mean over labels, ``f1_micro``, ``f1_macro``.
+        module: See above.
+        augment: See above.
+        freeze: See above.
+        head_rate: See above.
+        dropout: See above.
+        label_list: See above.
 
     Raises:
-        DataError: There is none.
+        ConfigError: As `ImageClassifierTask`; rows that have one label each.
+        DataError: The pictures or labels are not right.
     """
-    if path.is_file():
-        return [str(path)]
-    found = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else []
-    if not found:
-        raise DataError(
-            f"{path} " + ("holds no pictures" if path.is_dir() else "does not exist"),
-            expected=f"a picture, or a folder of them: {' '.join(sorted(SUFFIXES))}",
+
+    problem_type = "multi_label_classification"
+    described: ClassVar[Mapping[str, tuple[type, ...]]] = {**ImageTask.described, "thresholds": (dict,)}
+
+    def __init__(
+        self,
+        feature: Variable | None = None,
+        num_classes: int | None = None,
+        dataset: Any = None,
+        feed_list: Sequence[str] | None = None,
+        data_reader: Reader | None = None,
+        startup_program: Any = None,
+        config: RunConfig | None = None,
+        hidden_units: Sequence[int] | None = None,
+        metrics_choices: str | Sequence[str] | None = "default",
+        *,
+        module: Module | str | Path | None = None,
+        augment: Any = "light",
+        freeze: bool = False,
+        head_rate: float = 1.0,
+        dropout: float = 0.0,
+        label_list: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(
+            feature,
+            dataset,
+            feed_list,
+            data_reader,
+            config,
+            hidden_units,
+            metrics_choices,
+            module=module,
+            augment=augment,
+            freeze=freeze,
+            head_rate=head_rate,
+            dropout=dropout,
+            label_list=label_list,
         )
-    return found
-
-
-def _own_feature(module: Module | None, *, trainable: bool) -> Variable:
-    if not isinstance(module, ImageModule):
-        said = "a task without a network" if module is None else f"{module.name} is no image network"
-        raise ConfigError(
-            said, expected='ImageClassifierTask(module="timm:resnet18", dataset=…), or feature= and data_reader='
-        )
-    _, outputs, _ = module.context(trainable=trainable)
-    return outputs["feature_map"]
-
-
-def _module_of(feature: Variable) -> ImageModule:
-    source = feature.node.source if feature.node else None
-    if not isinstance(source, ImageSource):
-        raise ConfigError(f"no reader is known for the feature {feature.name!r}", fix="give data_reader=")
-    return source.module
+        self.learn_label_sets(num_classes, metrics_choices)

@@ -1,6 +1,6 @@
 """What tasks that compare texts share: from a module or features and a network to one vector a text, and a reader."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def vectors(features: Sequence[Variable | None], names: Sequence[str], network: 
 
 
 def features_of(
-    module: Module | str | Path, slots: int, network: str | None, max_seq_len: int | None
+    module: Module | str | Path, slots: int, network: str | None, max_seq_len: int | None, *, trainable: bool = True
 ) -> list[Variable | None]:
     """A feature for each slot of a module: vectors of tokens where there is a `network`, else one of the text.
 
@@ -68,7 +68,7 @@ def features_of(
     """
     found = opened(module)
     assert found is not None
-    _, outputs, _ = found.context(trainable=True, max_seq_len=max_seq_len, num_slots=slots)
+    _, outputs, _ = found.context(trainable=trainable, max_seq_len=max_seq_len, num_slots=slots)
     wanted = ("sequence_output", "word_embs") if network else ("pooled_output", "emb")
     for name in wanted:
         if all(name + end in outputs for end in ENDINGS[:slots]):
@@ -141,9 +141,13 @@ def check_feeds(task: Any) -> None:
 
 def usual_config(features: Sequence[Variable]) -> RunConfig:
     """Of the short door: AdamW, 3 epochs, batches of 32."""
-    families = {module.family for module in saved_network.modules_of(features)}
-    rate = min((RATES.get(family, RATE) for family in families), default=RATE)
+    rate = usual_rate({module.family for module in saved_network.modules_of(features)})
     return RunConfig(num_epoch=3, strategy=AdamWeightDecayStrategy(learning_rate=rate))
+
+
+def usual_rate(families: Iterable[str]) -> float:
+    """AdamW's of the short door, for a network on modules of these families."""
+    return min((RATES.get(family, RATE) for family in families), default=RATE)
 
 
 def _length_of(features: Sequence[Variable]) -> int:

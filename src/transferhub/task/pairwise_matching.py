@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from transferhub import layers
-from transferhub.dataset import BaseDataset, InputExample, TripleExample
+from transferhub.dataset import BaseDataset, TripleExample
 from transferhub.dataset.examples import where
-from transferhub.dataset.triples import read_triples
+from transferhub.dataset.triples import load_triples, read_triples
 from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import Answers
 from transferhub.errors import ConfigError, did_you_mean
@@ -28,10 +28,10 @@ from transferhub.task import matching
 from transferhub.task.base_task import BaseTask
 from transferhub.task.predictions import NumberPredictions, Predictions
 from transferhub.task.scored import WORST, ScoredSplit, Shown, shortly
+from transferhub.task.triple_meter import COUNTED, TripleMeter
 
 NAMES = ("query_feature", "left_feature", "right_feature")
 LOSSES = ("hinge", "rank")
-COUNTED = ("acc", "f1", "precision", "recall")
 LABELS = ["0", "1"]  # right is nearer, left is nearer
 
 
@@ -186,7 +186,7 @@ class PairwiseTextMatchingTask(BaseTask):
         ahead = (left - right) * (2 * batch["labels"].float() - 1)
         return torch.relu(self.margin - ahead) if self.loss_name == "hinge" else torch.nn.functional.softplus(-ahead)
 
-    def meter(self, columns: Columns | None = None) -> "TripleMeter":
+    def meter(self, columns: Columns | None = None) -> TripleMeter:
         """Counts, and rankings by query."""
         examples = columns.examples if columns is not None else ()
         return TripleMeter(self.metrics_choices, [each.name for each in self._near], examples)
@@ -270,57 +270,6 @@ class PairwiseTextMatchingTask(BaseTask):
         return left, right
 
 
-class TripleMeter:
-    """Scores of triples.
-
-    Args:
-        names: Of the scores.
-        outputs: Names of the similarities, left and right.
-        examples: The rows of the split, for scores by query.
-    """
-
-    def __init__(self, names: Sequence[str], outputs: Sequence[str], examples: Sequence[InputExample] = ()) -> None:
-        self._names, self._outputs, self._examples = list(names), list(outputs), examples
-        self._matrix, self._ranks = ConfusionMatrix(2), ranking.RankingScores()
-        self._ranking = [name for name in names if name in ranking.NAMES]
-        self._seen: set[int] = set()  # candidates that more than one triple of a query has are ranked once
-
-    def update(
-        self,
-        outputs: Mapping[str, Tensor],
-        batch: Mapping[str, Tensor],
-        rows: npt.NDArray[np.int64] | None = None,
-    ) -> None:
-        """Count a batch; left is predicted where it is nearer than right."""
-        labels = batch["labels"].cpu().numpy()
-        left, right = (outputs[name][:, 0].float().cpu().numpy() for name in self._outputs)
-        self._matrix.update(labels, (left > right).astype(np.int64))
-        if rows is None or not self._ranking:
-            return
-        for place, row in enumerate(rows.tolist()):
-            query, *texts = slot_texts(self._examples[row], f"row {row}", 3)
-            for text, near, side in ((texts[0], left[place], 1), (texts[1], right[place], 0)):
-                key = hash((query, text))
-                if key not in self._seen:
-                    self._seen.add(key)
-                    self._ranks.update([query], np.array([labels[place] == side]), np.array([near]))
-
-    def scores(self) -> dict[str, float]:
-        """The scores, in their order; those by query of whole splits only."""
-        found = self._matrix.scores([name for name in self._names if name in COUNTED])
-        if len(self._examples):
-            found.update(self._ranks.scores(self._ranking))
-        return {name: found[name] for name in self._names if name in found}
-
-    def state(self) -> Any:
-        """The counts."""
-        return self._matrix.counts.tolist()
-
-    def restore(self, state: Any) -> None:
-        """Go on from counts."""
-        self._matrix.counts = np.asarray(state, np.int64)
-
-
 def _doubled(texts: tuple[str, ...]) -> tuple[str, str, str]:
     return texts[0], texts[1], texts[1]
 
@@ -329,16 +278,7 @@ def _triples(dataset: Any) -> BaseDataset | None:
     """The data set, or one of a file of triples, or of files by split."""
     if dataset is None or isinstance(dataset, BaseDataset):
         return dataset
-    files = dataset if isinstance(dataset, Mapping) else {"train": dataset}
-    made = BaseDataset()
-    for split, path in files.items():
-        if split not in ("train", "dev", "test") or not isinstance(path, str | Path):
-            raise ConfigError(
-                f"dataset={dataset!r:.60}",
-                expected='a data set of triples, a csv or tsv file of them, or {"train": file, "dev": file}',
-            )
-        setattr(made, f"{split}_examples", read_triples(path, labelled=True))
-    return made
+    return load_triples(dataset if isinstance(dataset, Mapping) else {"train": dataset})
 
 
 def _two_labels(dataset: BaseDataset | None) -> list[str]:

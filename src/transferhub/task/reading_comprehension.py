@@ -27,7 +27,7 @@ from transferhub.task.answers import Answered
 from transferhub.task.predictions import Predictions
 from transferhub.task.reading_predictions import AnswerPredictions, show_answers
 from transferhub.task.reading_scores import ReadingMeter, WindowMeter, scores_chosen, sub_task_of
-from transferhub.task.reading_windows import answered, question_losses
+from transferhub.task.reading_windows import Answering, Once, answered, question_losses
 from transferhub.task.scored import ScoredSplit, Shown
 from transferhub.task.text_task import TextTask
 
@@ -155,7 +155,12 @@ class ReadingComprehensionTask(TextTask):
         """Gathers the answers; the logits go batch by batch."""
         return Collected(len(columns), self._answering(columns))
 
-    def _answering(self, columns: Columns) -> Any:
+    def gathering(self, columns: Columns) -> tuple[Meter, Collected]:
+        """Both of the same answers: each batch is decoded once."""
+        once = Once(self._answering(columns))
+        return ReadingMeter(self.sub_task, self.metrics_choices, columns.examples, once), Collected(len(columns), once)
+
+    def _answering(self, columns: Columns) -> Answering:
         threshold = self.null_score_diff_threshold if self.sub_task.has_impossible else None
 
         def answer(

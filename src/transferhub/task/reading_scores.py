@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transferhub.dataset import BaseDataset, ReadingExample
 from transferhub.errors import ConfigError, did_you_mean
+from transferhub.metrics.interval import Sample
 from transferhub.metrics.reading import (
     ChineseReadingScores,
     Squad2Scores,
@@ -19,8 +20,7 @@ from transferhub.metrics.reading import (
     squad_exact,
     squad_normalized,
 )
-from transferhub.task.answers import Answered
-from transferhub.task.reading_windows import windows_right
+from transferhub.task.reading_windows import Answering, windows_right
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 LOOKED_AT = 200  # questions, to tell the language
@@ -174,7 +174,7 @@ class ReadingMeter:
         sub_task: SubTask,
         names: Sequence[str],
         examples: Sequence[ReadingExample],
-        answer: Callable[[Mapping[str, Tensor], Mapping[str, Tensor], npt.NDArray[np.int64]], list[Answered]],
+        answer: Answering,
     ) -> None:
         self._scores, self._names, self._examples, self._answer = sub_task.new(), names, examples, answer
 
@@ -189,6 +189,19 @@ class ReadingMeter:
                 self._scores.update(found.best.text, right, found.null_score_diff or 0.0)
             else:
                 self._scores.update(found.best.text, right)
+
+    def keep_rows(self) -> None:
+        """Nothing: figures of each question are kept anyway."""
+
+    def sample(self) -> Sample:
+        """The questions, to draw from; without what only counts questions, and thresholds."""
+        names = [name for name in self._names if not re.search("(?i)total|skip|thresh", name)]
+
+        def scores(drawn: npt.NDArray[np.int64]) -> dict[str, float]:
+            named = self._scores.drawn(drawn).scores()
+            return {name: named[name] for name in names if name in named}
+
+        return Sample("questions", len(self._scores), scores)
 
     def scores(self) -> dict[str, float]:
         """The chosen ones."""

@@ -1,6 +1,6 @@
 """From the logits of a batch of windows to losses and answers of its questions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,30 @@ from torch import Tensor
 
 from transferhub.reader.reading_reader import ELSEWHERE, FIRST, NO_ANSWER
 from transferhub.task.answers import Answered, WindowLogits, best_answers
+
+# Outputs, batch and rows' numbers → what is found for each of these questions.
+Answering = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], npt.NDArray[np.int64]], list[Answered]]
+
+
+class Once:
+    """Answers a batch once, however many ask one after the other.
+
+    Args:
+        answer: Does it.
+    """
+
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
+        self._of: Mapping[str, Tensor] | None = None
+        self._found: list[Answered] = []
+
+    def __call__(
+        self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], rows: npt.NDArray[np.int64]
+    ) -> list[Answered]:
+        """The batch's answers."""
+        if outputs is not self._of:
+            self._of, self._found = outputs, self._answer(outputs, batch, rows)
+        return self._found
 
 
 def both_logits(outputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

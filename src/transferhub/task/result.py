@@ -13,7 +13,8 @@ from transferhub.dataset import BaseDataset
 from transferhub.engine.tokens import TokenCount
 from transferhub.engine.training import Training
 from transferhub.metrics import classification, top
-from transferhub.report.html import Report, write_report
+from transferhub.report.html import Report, Table, write_report
+from transferhub.task.confidence import heading
 from transferhub.task.scored import ScoredSplit
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class RunResult:
         report: The page.
         notes: What must be known to read the figures: which loss was minimised, what a score is the mean of.
         stopped_early: Whether `RunConfig(early_stopping=…)` ended the run before its last epoch.
+        intervals: Split → score → the fields of `metrics.Interval`, where `RunConfig` has a ``confidence_interval``.
         tokens: Split → the fields of `engine.tokens.TokenCount`: ``rows tokens in_batches longest``.
     """
 
@@ -54,6 +56,7 @@ class RunResult:
     report: str
     notes: Sequence[str] = ()
     stopped_early: bool = False
+    intervals: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
     tokens: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -102,13 +105,25 @@ def write_page(
         rates={group.name: [(step, group.rate(step)) for step in steps] for group in plan.groups},
         plan=str(plan),
         confusions=[table for split in shown for table in split.confusions],
-        tables=[table for split in shown for table in split.tables],
+        tables=[*_intervals(result), *(table for split in shown for table in split.tables)],
         mistakes=shown[0].mistakes if shown else [],
         mistakes_split=scored[0].name if scored else "",
         pictures=[(title, base64.b64encode(png).decode()) for title, png in task.pictures()],
         settings={name: value for name, value in settings.items() if name != "modules"},
     )
     write_report(Path(result.report), report)
+
+
+def _intervals(result: RunResult) -> list[Table]:
+    """Scores between the ends of their intervals, a table a split."""
+    tables = []
+    for split, found in result.intervals.items():
+        records = [
+            {"score": name, "low": each["low"], "value": each["score"], "high": each["high"]}
+            for name, each in found.items()
+        ]
+        tables.append(Table.of(f"Scores on {split}", records, heading(next(iter(found.values()))["level"])))
+    return tables
 
 
 def _headline(split: ScoredSplit, *, in_percent: bool) -> tuple[str, str]:

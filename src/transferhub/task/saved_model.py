@@ -18,7 +18,7 @@ from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.architecture_head import ArchitectureHead
 from transferhub.module.encoder import Encoder, quietly
-from transferhub.module.image import ImageModule, ImageNetwork, ImageSource, load_saved, save_for_timm
+from transferhub.module.image import ImageModule, ImageNetwork, ImageSource
 from transferhub.task import saved_network
 from transferhub.task.saved_network import Classes, write_network
 from transferhub.version import __version__
@@ -33,6 +33,7 @@ TASKS = {
     "RegressionTask": "transferhub.task.regression:RegressionTask",
     "MultiLabelClassifierTask": "transferhub.task.multi_label:MultiLabelClassifierTask",
     "ImageClassifierTask": "transferhub.task.image_classifier:ImageClassifierTask",
+    "MultiLabelImageClassifierTask": "transferhub.task.image_classifier:MultiLabelImageClassifierTask",
     "ReadingComprehensionTask": "transferhub.task.reading_comprehension:ReadingComprehensionTask",
     "PointwiseTextMatchingTask": "transferhub.task.pointwise_matching:PointwiseTextMatchingTask",
     "PairwiseTextMatchingTask": "transferhub.task.pairwise_matching:PairwiseTextMatchingTask",
@@ -57,7 +58,7 @@ def write_model(task: "BaseTask", network: Network, folder: Path, scores: Mappin
             beside, values = _beside(network, parts), network.state_dict()
             if beside:
                 save_file({name: values[name].contiguous() for name in beside}, folder / BESIDE)
-        elif not _saved_for_timm(task, network, folder):
+        elif not _saved_for_the_library(task, network, folder):
             write_network(task.saved_variables(), folder)
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, folder / NETWORK)
     task.reader.save(folder)
@@ -84,7 +85,8 @@ def read_network(task: "BaseTask", folder: Path) -> Network:
         return network
     pictures = _of_pictures(network)
     if pictures is not None:
-        load_saved(folder, *pictures)
+        module, backbone, linear = pictures
+        module.load_fine_tuned(folder, backbone, linear)
         return network
     parts = _architecture(network)
     if parts is None:
@@ -190,7 +192,7 @@ def _beside(network: Network, parts: tuple[Encoder, ArchitectureHead]) -> list[s
 
 
 def _of_pictures(network: Network) -> tuple[ImageModule, ImageNetwork, nn.Linear] | None:
-    """Module, network and classifier, where these are an image network of timm's and one linear layer on it."""
+    """Module, network and classifier, where these are a module's image network and one linear layer on it."""
     if len(network.parts) != 2:
         return None
     (backbone, head), source = network.parts, network.sources[0]
@@ -200,13 +202,13 @@ def _of_pictures(network: Network) -> tuple[ImageModule, ImageNetwork, nn.Linear
     return source.module, backbone, linear[0]
 
 
-def _saved_for_timm(task: "BaseTask", network: Network, folder: Path) -> bool:
+def _saved_for_the_library(task: "BaseTask", network: Network, folder: Path) -> bool:
     pictures = _of_pictures(network)
     if pictures is None:
         return False
     module, backbone, head = pictures
     try:
-        save_for_timm(folder, module, backbone, head.weight, head.bias, task.label_list)
+        module.save_fine_tuned(folder, backbone, head, task.label_list, getattr(task, "problem_type", None))
     except ModuleError:  # its classifier is more than a linear layer: saved as a network of one's own
         return False
     return True

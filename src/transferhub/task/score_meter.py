@@ -8,6 +8,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from transferhub.log import logger
+from transferhub.metrics.interval import Sample
 
 
 class Scores(Protocol):
@@ -18,6 +19,12 @@ class Scores(Protocol):
 
     def scores(self, names: Sequence[str], /) -> dict[str, float]:
         """The scores with these names."""
+
+    def drawn(self, rows: npt.NDArray[np.int64], /) -> "Scores":
+        """The scores of these rows, with repetition."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""
 
     def notes(self) -> list[str]:
         """What must be known to read them."""
@@ -48,6 +55,13 @@ class ScoreMeter:
         whole: bool,
     ) -> None:
         self.kept, self._names, self._predicted, self._whole = scores, list(names), predicted, whole
+
+    def keep_rows(self) -> None:
+        """Nothing: they are kept anyway."""
+
+    def sample(self) -> Sample:
+        """What was kept, to draw from."""
+        return Sample("rows", len(self.kept), lambda drawn: self.kept.drawn(drawn).scores(self._names))
 
     def update(
         self,

@@ -11,6 +11,8 @@ from torch import Tensor
 from transferhub.errors import ConfigError
 from transferhub.graph.crf import decode, log_likelihood
 from transferhub.metrics import ConfusionMatrix
+from transferhub.metrics.interval import Sample
+from transferhub.metrics.kept import Kept
 from transferhub.metrics.spans import SpanScores
 from transferhub.reader import Columns
 from transferhub.text.tags import TagSet
@@ -119,16 +121,54 @@ class TagMeter:
         self._names, self._find = list(names), find
         self._chunks = None if chunk_tags(labels) is None else SpanScores(labels)
         self._words = ConfusionMatrix(len(labels))
+        self._labels = list(labels)
+        self._rows: Kept | None = None
+        self._flat = Kept((np.int32, (2,)))
+
+    def keep_rows(self) -> None:
+        """Keep figures of each sentence, from which `sample` can be drawn: counts of chunks, or its words' tags."""
+        types = 0 if self._chunks is None else len(self._chunks.tags.types)
+        self._rows = Kept((np.int32, (3 * types + 2,)))  # right, predicted and true chunks by type; right words, words
+
+    def sample(self) -> Sample:
+        """The sentences, to draw from."""
+        assert self._rows is not None
+        rows, flat = self._rows.rows(), self._flat.rows()
+
+        def scores(drawn: Ids) -> dict[str, float]:
+            times = np.bincount(drawn, minlength=len(rows))
+            if self._chunks is None:
+                words = ConfusionMatrix(len(self._labels))
+                words.update(flat[:, 0], flat[:, 1], np.repeat(times, rows[:, -1]))
+                return words.scores(self._names)
+            counts, chunks = times @ rows, SpanScores(self._labels)
+            chunks.restore([counts[:-2], [0, 0], counts[-2:]])
+            return chunks.scores(self._names)
+
+        return Sample("sentences", len(rows), scores)
 
     def update(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], rows: Ids | None = None) -> None:
         """Count a batch."""
         predicted, mask = self._find(outputs, batch)
         tags, _ = by_word(batch["labels"], batch)
         true, found, lengths = (each.cpu().numpy() for each in (tags[mask], predicted[mask], mask.sum(dim=1)))
+        if self._rows is not None:
+            self._keep(true, found, lengths)
         if self._chunks is not None:
             self._chunks.update(true, found, lengths)
         else:
             self._words.update(true, found)
+
+    def _keep(self, true: Ids, found: Ids, lengths: Ids) -> None:
+        assert self._rows is not None
+        of_word = np.repeat(np.arange(len(lengths)), lengths)
+        words = np.stack([np.bincount(of_word[true == found], minlength=len(lengths)), lengths], axis=1)
+        if self._chunks is None:
+            self._flat.append(np.stack([true, found], axis=1))
+            self._rows.append(words)
+        else:
+            chunks = self._chunks.row_counts(true, found, lengths)
+            self._rows.append(np.concatenate([chunks.reshape(len(lengths), -1), words], axis=1))
 
     def scores(self) -> dict[str, float]:
         """The scores, in their order."""

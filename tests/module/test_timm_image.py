@@ -13,7 +13,7 @@ from transferhub.graph import Network
 from transferhub.graph.network import train_what_moves
 from transferhub.module import store
 from transferhub.module.files import json_object
-from transferhub.module.image import ImageModule, ImageNetwork, save_for_timm
+from transferhub.module.image import ImageModule, ImageNetwork
 from transferhub.module.timm_files import configuration
 from transferhub.task.saved_network import read_network, write_network
 
@@ -205,7 +205,7 @@ def test_a_fine_tuned_network_opens_with_timm_with_equal_logits(name, tmp_path):
     image = pictures(module)
     feature = network({"image": image})["feature_map"]
     head = torch.nn.Linear(feature.shape[1], 3)
-    save_for_timm(tmp_path, module, backbone, head.weight, head.bias, ["a", "b", "c"])
+    module.save_fine_tuned(tmp_path, backbone, head, ["a", "b", "c"])
     theirs = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     torch.testing.assert_close(theirs(image), head(feature))
     assert json_object(tmp_path / "config.json")["label_names"] == ["a", "b", "c"]

@@ -99,7 +99,9 @@ def _run_command(words: list[str], block: Block) -> None:
     if words[:3] == ["python", "-m", "transferhub.run_glue"]:
         words = ["hub", "glue", *words[3:]]
     assert words[0] == "hub", f"{block}: {words[0]} is no command that this can run; say what the block needs"
+    code: object = 0
     try:
         main(words[1:])
     except SystemExit as ended:
-        assert not ended.code, f"{block}: {shlex.join(words)} ended with {ended.code}"
+        code = ended.code
+    assert not code, f"{block}: {shlex.join(words)} ended with {code}"

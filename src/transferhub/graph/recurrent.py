@@ -16,6 +16,7 @@ from transferhub.graph.initial import fill
 KINDS = {"gru": nn.GRU, "lstm": nn.LSTM}
 # Which of the gates keeps a zero state zero, and at what: an LSTM's input gate at 0, a GRU's update gate at 1.
 SHUT = {"lstm": (0, -1e4), "gru": (1, 1e4)}
+STRIDE = 16  # on a CPU lengths are multiples of it: for each length the library compiles and keeps kernels
 
 
 def reading_order(mask: Tensor, backward: bool) -> Tensor:
@@ -70,9 +71,12 @@ class Recurrent(nn.Module):
 
     def _read_at_once(self, input: Tensor, mask: Tensor | None) -> Tensor:
         """All directions in one call, the places first, as the library has them."""
-        values, weights = input.transpose(0, 1), list[Tensor]()
-        padding = None if mask is None or bool(mask.all()) else (mask == 0).transpose(0, 1).unsqueeze(2)
-        if padding is not None:
+        length, weights = input.shape[1], list[Tensor]()
+        values = nn.functional.pad(input.transpose(0, 1), (0, 0, 0, 0, 0, -length % STRIDE))
+        padding = None
+        if len(values) > length or not (mask is None or bool(mask.all())):
+            real = input.new_ones(input.shape[:2]) if mask is None else mask
+            padding = nn.functional.pad(real == 0, (0, -length % STRIDE), value=True).transpose(0, 1).unsqueeze(2)
             values = torch.cat([values, padding.to(values.dtype)], dim=2)
         first, kind = next(iter(self.ways)).split("_")
         for layer in self.ways.values():
@@ -92,7 +96,7 @@ class Recurrent(nn.Module):
             read: Tensor = torch.lstm(values, (zeros, zeros), weights, *how)[0]
         else:
             read = torch.gru(values, zeros, weights, *how)[0]
-        return (read.flip(0) if backward else read).transpose(0, 1)
+        return (read.flip(0) if backward else read)[:length].transpose(0, 1)
 
     @staticmethod
     def _read(layer: nn.Module, values: Tensor, mask: Tensor | None, backward: bool) -> Tensor:

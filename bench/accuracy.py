@@ -32,16 +32,16 @@ def go_emotions(sets):
 
 # Name → data set of `hub.dataset`, task class, main metric, rows to train on.
 SETS = {
-    "mrpc": (lambda sets: sets.GLUE("MRPC"), "TextClassifierTask", "f1", 1500),
+    "mrpc": (lambda sets: sets.GLUE("MRPC"), "TextClassifierTask", "f1", 1000),
     "sst2": (lambda sets: sets.GLUE("SST-2"), "TextClassifierTask", "acc", 8000),
     "cola": (lambda sets: sets.GLUE("CoLA"), "TextClassifierTask", "matthews", 2000),
-    "rte": (lambda sets: sets.GLUE("RTE"), "TextClassifierTask", "acc", 1000),
+    "rte": (lambda sets: sets.GLUE("RTE"), "TextClassifierTask", "acc", 800),
     "stsb": (lambda sets: sets.GLUE("STS-B"), "RegressionTask", "spearman", 1000),
-    "chnsenticorp": (lambda sets: sets.ChnSentiCorp(), "TextClassifierTask", "acc", 600),
+    "chnsenticorp": (lambda sets: sets.ChnSentiCorp(), "TextClassifierTask", "acc", 500),
     "lcqmc": (lambda sets: sets.LCQMC(), "TextClassifierTask", "acc", 1000),
     "goemotions": (go_emotions, "MultiLabelClassifierTask", "auc", 2000),
-    "msra_ner": (lambda sets: sets.MSRA_NER(), "SequenceLabelTask", "f1", 600),
-    "squad": (lambda sets: sets.SQUAD(), "ReadingComprehensionTask", "f1", 200),
+    "msra_ner": (lambda sets: sets.MSRA_NER(), "SequenceLabelTask", "f1", 500),
+    "squad": (lambda sets: sets.SQUAD(), "ReadingComprehensionTask", "f1", 150),
 }
 RATE, BATCH, SCRIPT_STEPS = 5e-5, 32, 16
 

@@ -311,3 +311,22 @@ def test_flags_have_the_order_of_their_columns(tmp_path):
         [1, 0],
         [0, 1],
     ]
+
+
+def test_flags_of_another_number_are_refused_by_their_line(tmp_path):
+    path = write(tmp_path / "r.tsv", "text\tlabels\nso\t1,0,1\nno\t0,1,1\nyes\t1,0\n")
+    with pytest.raises(DataError, match=r"r\.tsv:4: 2 flags \('1,0'\), other rows have 3"):
+        load(path, kind="labels")
+    with pytest.raises(DataError, match=r"r\.tsv:4: 2 flags"):
+        load(path, kind="labels", label_list=["a", "b", "c"])
+
+
+def test_given_names_are_those_of_ids_in_every_split(tmp_path, lines):
+    files = [write(tmp_path / f"{n}.tsv", f"text\tlabel\nso\t{n}\nno\t2\n") for n in (0, 1)]
+    dataset = load(*files, label_list=["a", "b", "c"])
+    assert [dataset.label_ids(split).tolist() for split in ("train", "dev")] == [[0, 2], [1, 2]]
+    assert any("labels are written as ids of 'a', 'b', 'c'" in line for line in lines)
+    told = targets.with_labels(load(files[0]), ["a", "b", "c"], "classes")
+    assert (told.label_list, told.label_ids("train").tolist()) == (["a", "b", "c"], [0, 2])
+    with pytest.raises(ConfigError, match=r"label_list has 3 names"):
+        targets.with_labels(load(write(tmp_path / "n.tsv", "text\tlabel\nso\tx\nno\ty\n")), ["a", "b", "c"], "classes")

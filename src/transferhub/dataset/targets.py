@@ -1,5 +1,6 @@
 """What readers ask of a split: its label sets, values or tags as numbers; and what the labels are called."""
 
+import collections
 import copy
 import functools
 import itertools
@@ -131,6 +132,8 @@ def label_form(dataset: "BaseDataset", phase: str = "train") -> Form:
     examples = dataset.train_examples if len(dataset.train_examples) else dataset.get_examples(phase)
     given = dataset.given_labels
     form = _form(_distinct(examples), given)
+    if form.kind != "flags":
+        _refuse_uneven_flags(examples, phase)
     if phase == "train":
         said = {"flags": "a flag for each label", "names": "names", "ids": "ids of labels"}[form.kind]
         dataset.say_once(f"{dataset.name}: label sets are written as {said}")
@@ -152,6 +155,26 @@ def _say_other_marks(dataset: "BaseDataset", separator: str, examples: Sequence[
         )
 
 
+def _refuse_uneven_flags(examples: Sequence[InputExample], phase: str) -> None:
+    """Where every label set is of 0 and 1, and one of them twice in a row, flags are meant; a row has too few or many.
+
+    Raises:
+        DataError: With the row.
+    """
+    flags = [_pieces(label, None) for label in _distinct(examples)]
+    if not all({*row} <= {"0", "1"} for row in flags) or all(len({*row}) == len(row) for row in flags):
+        return
+    usual = collections.Counter(map(len, flags)).most_common(1)[0][0]
+    for row, label in enumerate(_labels(examples)):
+        if label is not None and len(_pieces(label, None)) != usual:
+            raise DataError(
+                f"{where(examples, row, f'{phase}_examples')}: {len(_pieces(label, None))} flags ({label!r:.60}), "
+                f"other rows have {usual}",
+                expected="a flag for each label in every row",
+                fix="correct the row",
+            )
+
+
 def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
     """The labels in the order of their ids, of a data set read as this kind.
 
@@ -170,6 +193,7 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
         form = _form(distinct, None)
         if form.kind == "flags":
             return [str(place) for place in range(len(_pieces(distinct[0], None)))]
+        _refuse_uneven_flags(examples, "train")
         return sorted({part for label in distinct for part in _pieces(label, form.separator)}, key=as_number)
     if is_coded(examples):
         return sorted(examples.found_labels, key=as_number)

@@ -103,5 +103,5 @@ def _run_command(words: list[str], block: Block) -> None:
     try:
         main(words[1:])
     except SystemExit as ended:
-        code = ended.code or 0
-    assert code == 0, f"{block}: {shlex.join(words)} ended with {code}"
+        code = ended.code
+    assert not code, f"{block}: {shlex.join(words)} ended with {code}"

@@ -93,8 +93,6 @@ def test_a_task_from_file_to_prediction(task, tiny, in_tmp, capsys):
     table = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert table[0] == PREDICTED.get(task, table[0])
     assert len(table) == 17
-    assert hub("lr-find", *flags, "--steps", 12, "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == {"suggestion", "steepest", "picture"}
 
 
 def test_flags_of_reading_reach_the_task_and_its_reader(tiny, in_tmp, capsys):

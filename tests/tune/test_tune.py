@@ -80,7 +80,7 @@ def test_trials_share_rows_of_ids_and_features(search, tiny, review_files, lines
         strategy = hub.AdamWeightDecayStrategy(learning_rate=values["learning_rate"])
         config = hub.RunConfig(num_epoch=3, batch_size=16, precision="fp32", strategy=strategy)
         rows = hub.dataset.load(*(review_files[split] for split in ("train", "dev", "test")))
-        return hub.TextClassifierTask(outputs["pooled_output"], dataset=rows, config=config, num_classes=2)
+        return hub.TextClassifierTask(2, outputs["pooled_output"], dataset=rows, config=config)
 
     assert search(factory=frozen, space={"learning_rate": (1e-3, 1e-1, "log")}).complete == 3
     assert len(reads) == 3, "train, dev and test, once each"

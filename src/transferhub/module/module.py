@@ -76,7 +76,7 @@ class Module:
         self.pretrained = pretrained
         card = catalogue.find(self._opened.stands_for or self._opened.name)
         self.summary = card.summary if card else ""
-        self.type = f"nlp/{self._opened.family}"
+        self.type = f"{'cv' if 'image' in self._opened.family else 'nlp'}/{self._opened.family}"
         if self._opened.stands_for:
             logger.info("Module %s stands for %s here (installed with --from)", self.name, self._opened.stands_for)
 

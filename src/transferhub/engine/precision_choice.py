@@ -126,6 +126,8 @@ def _measure(network: nn.Module, sample: Sample) -> tuple[list[tuple[float, floa
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+        for way in ways:
+            way.drop_gradients()
         release()
         return _pairs(ways, few, budget), many
     return _pairs(ways, few, budget), fewer

@@ -5,8 +5,6 @@ default (MKL); plain batched products beat the fused attention in training; drop
 them are cut out of one 64-bit number. On other devices torch's own kernels are used.
 """
 
-import ctypes
-import sys
 from typing import Any, cast
 
 import numpy as np
@@ -132,17 +130,6 @@ def dropped(input: Tensor, p: float) -> Tensor:
     if input.device.type != "cpu" or p >= 1:
         return nn.functional.dropout(input, p)
     return input * masks.mask(input, p)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep freed blocks instead of giving each back: a step frees and takes the same ones again."""
-    if sys.platform == "linux":
-        try:
-            mallopt = ctypes.CDLL(None).mallopt
-        except (OSError, AttributeError):  # another C library than glibc
-            return
-        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: blocks up to 1 GiB come from the heap
-        mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD: the heap is not cut
 
 
 def _has_onednn() -> bool:

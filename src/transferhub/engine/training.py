@@ -24,6 +24,7 @@ from transferhub.engine.config import RunConfig
 from transferhub.engine.evaluation import evaluate, tensors
 from transferhub.engine.events import Events
 from transferhub.engine.frozen import FrozenFeatures
+from transferhub.engine.heap import Heap
 from transferhub.engine.memory import is_out_of_memory, most_within, parts_within, release
 from transferhub.engine.objective import Objective, first_or_loss
 from transferhub.engine.precision import Working
@@ -177,13 +178,14 @@ class Training:
             KeyboardInterrupt: After Ctrl-C; a checkpoint is written first.
             SystemExit: With code 0 after SIGTERM; a checkpoint is written first.
         """
-        if self.device == "cpu":
-            kernels.keep_freed_memory()
+        heap = Heap() if self.device == "cpu" else None
         self._working = Working(self.network, self._precision)
         self._started = time.monotonic()
         with StopRequest() as stop:
             while self.progress.step < self.total_steps and not self.stopped_early:
                 self._step()
+                if heap is not None:
+                    heap.after_step()
                 follow()
                 self._after_step(stop)
         if self.stopped_early:

@@ -77,7 +77,7 @@ SUB_TASKS = {
         SubTask("squad", "SQuAD 1.1's", _SQUAD, squad_exact),
         SubTask("squad2.0", "SQuAD 2.0's", _SQUAD2, squad_exact, has_impossible=True),
         SubTask("cmrc2018", "CMRC2018's", _CHINESE, chinese_exact, of_chinese=True),
-        SubTask("drcd", "CMRC2018's, which DRCD's results are reported by", _CHINESE, chinese_exact, of_chinese=True),
+        SubTask("drcd", "CMRC2018's", _CHINESE, chinese_exact, of_chinese=True),
     )
 }
 _OF_SETS = {"SQUAD": "squad", "SQUAD2": "squad2.0", "CMRC2018": "cmrc2018", "DRCD": "drcd"}

@@ -32,6 +32,12 @@ def test_a_name_installed_from_another_module_stands_for_it(tiny, lines):
     assert not installed.folder.exists()
 
 
+def test_an_installed_name_means_the_module_not_a_folder_of_that_name(tiny, in_tmp):
+    (in_tmp / "mine").mkdir()
+    store.install("mine", origin=str(tiny))
+    assert hub.Module(name="mine").directory == paths.modules() / "mine"
+
+
 def test_the_vocabulary_is_written_where_the_tokenizer_has_none(tiny):
     source = paths.home() / "source"
     source.mkdir(parents=True)

@@ -189,11 +189,14 @@ class _Damaged(ModuleError):
 
 
 def _path(name: str) -> Path | None:
-    """The path that a name means: one with a folder in it, or one that is there; names of the catalogue go before."""
+    """The path that a name means: one with a folder in it, or one that is there; names that modules have go before."""
     path, inside = Path(name).expanduser(), os.sep in name and not name.startswith("hf:")
     if name.startswith((".", "/", "~")) or (inside and path.exists()):
         return path
-    return path if name and (inside or path.exists()) and not catalogue.find(name) else None
+    if not name or catalogue.find(name):
+        return None
+    is_installed = not inside and NAME.fullmatch(name) and (_place(name) / RECORD).is_file()
+    return path if inside or (path.exists() and not is_installed) else None
 
 
 def _stem(path: Path) -> str:

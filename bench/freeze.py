@@ -87,7 +87,7 @@ def main():
     table = [
         "# Lower frozen blocks, kept",
         "",
-        f"`python bench/freeze.py --rows {given.rows}`, {time.strftime('%Y-%m-%d')}: {torch.get_num_threads()} thread(s),",
+        f"`python bench/freeze.py`, {given.rows} rows, {time.strftime('%Y-%m-%d')}: {torch.get_num_threads()} threads,",
         f"torch {torch.__version__}, bf16; {given.rounds} interleaved rounds; seconds of an epoch's training steps.",
         "",
         "| freeze | what lower blocks give | first epoch, s | later epochs, s | ratio | dev acc |",

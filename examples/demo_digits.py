@@ -41,7 +41,7 @@ def main():
             module=hub.Module(name="fractal-mini", pretrained=way != "from scratch"),
             dataset=dataset,
             augment="none",  # a mirrored digit is none
-            config=hub.RunConfig(num_epoch=40, batch_size=16, eval_interval=28, strategy=strategy, checkpoint_dir=run),
+            config=hub.RunConfig(num_epoch=20, batch_size=16, eval_interval=28, strategy=strategy, checkpoint_dir=run),
         )
         return tasks[way]
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import random
 import socket
 from pathlib import Path
@@ -62,6 +63,13 @@ WORDS = [
 ]
 GOOD = ("good", "great", "clean", "tasty", "fun", "fast", "kind", "friendly", "lovely")
 BAD = ("bad", "awful", "dirty", "bland", "dull", "slow", "rude", "terrible", "boring")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """A shell's background jobs ignore SIGINT, and what they start does: processes here are to hear it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import json
 import logging
 import os
-import signal
 import random
+import signal
 import socket
 from pathlib import Path
 

@@ -142,6 +142,12 @@ def test_a_built_in_set_is_named_in_place_of_a_file(in_tmp, monkeypatch, capsys)
     assert "--dev with the built-in data set" in capsys.readouterr().err
     assert hub(*command, "--task", "regression") == 2
     assert "rows of this kind of task" in capsys.readouterr().err
+    assert hub(*command, "--label-list", "0,1") == 2
+    assert "--label-list with the built-in data set" in capsys.readouterr().err
+    assert hub(*command, "--skip-broken") == 2
+    assert "--skip-broken with the built-in data set" in capsys.readouterr().err
+    assert hub(*command, "--task", "text-matching") == 2
+    assert "are texts, not pairs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

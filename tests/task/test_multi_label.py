@@ -78,6 +78,31 @@ def test_labels_are_learnt_saved_and_opened_by_transformers(dataset, tiny, tmp_p
     assert "Labels on dev" in page
 
 
+def test_thresholds_of_the_best_model_are_no_part_of_what_a_run_scores_by(dataset, tiny, tmp_path):
+    def curve(run, stop_at=None):
+        task = hub.MultiLabelClassifierTask(
+            module=hub.Module(directory=tiny),
+            dataset=dataset,
+            config=config(tmp_path / run, epochs=4),
+            metrics_choices=["f1_micro"],
+        )
+        if stop_at:
+
+            def stop(task, states):
+                if task.current_step == stop_at:
+                    raise KeyboardInterrupt
+
+            task.add_hook("run_step", "stop", stop)
+            with pytest.raises(KeyboardInterrupt):
+                task.finetune_and_eval()
+            return curve(run)
+        return task.finetune_and_eval()
+
+    whole, gone_on = curve("whole"), curve("stopped", stop_at=30)
+    assert gone_on.dev == whole.dev
+    assert gone_on.test == whole.test
+
+
 def test_a_file_of_names_goes_through_the_short_door(tiny, tmp_path):
     rows = [
         (text, ";".join(name for name, flag in zip(NAMES, flags(text), strict=True) if flag)) for text in texts(40, 1)

@@ -30,7 +30,7 @@ def lr_find(
         raise ConfigError(f"--picture {picture} is a folder", expected="the name of a file to write")
     if flags.learning_rate is not None:
         raise ConfigError("--learning-rate is what is searched", fix="--low and --high are the ends of the search")
-    _ = flags.task_class
+    _ = flags.task_class  # a task that does not exist is said before anything is loaded
     from transferhub import atomic
     from transferhub.task.lr_find import find_rate
 
@@ -47,4 +47,4 @@ def lr_find(
     print(f"steepest    {found.steepest:.2g}  (where it fell fastest)")
     print(f"picture     {picture}")
     rate = {"learning_rate": float(f"{found.suggestion:.2g}")}
-    print(f"next        {command_of(flags, rate, given_flags(context))}")
+    print(f"next        {command_of(flags, rate, given_flags(context), without=())}")

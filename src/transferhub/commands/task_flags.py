@@ -5,7 +5,7 @@ import functools
 import inspect
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -175,12 +175,13 @@ class TaskFlags:
         if label is not None and self.task_class.kind == "labels" and "," in label:
             label = [name.strip() for name in label.split(",")]
         path = options.given_path(str(self.train), "--train")
-        beside = {name: getattr(self, name) for name in ("dev", "test", *COLUMN_FLAGS, *TEXT_FLAGS)}
+        beside = {name: getattr(self, name) for name in ("dev", "test", "label_list", *COLUMN_FLAGS, *TEXT_FLAGS)}
+        beside["skip_broken"] = self.skip_broken or None
         if (built_in := options.built_in_set(path, beside)) is not None:
             wanted = (self.task_class.kind or "classes", self.task in PICTURES)
             if (built_in.kind, isinstance(built_in, hub.dataset.BaseCVDataset)) != wanted:
                 raise ConfigError(f"--task {self.task} with the data set {path}", expected="rows of this kind of task")
-            return built_in
+            return self._of_pairs(built_in)
         if self.label_list is not None:
             self._refuse("label_list")
         if self.task in PICTURES:
@@ -205,10 +206,14 @@ class TaskFlags:
             return self._triples(path, given, form)
         kind, names = self.task_class.kind or "classes", options.names_of(self.label_list)
         rows = hub.dataset.load(path, self.dev, self.test, kind=kind, label_list=names, **given, **form)
+        return self._of_pairs(rows)
+
+    def _of_pairs(self, rows: "BaseDataset") -> "BaseDataset":
+        """The rows, refused where the task compares texts and they are single ones."""
         of_pairs = self.task in ("text-matching", "pointwise-text-matching")
         if of_pairs and len(rows.train_examples) and rows.train_examples[0].text_b is None:
             raise ConfigError(
-                f"--task {self.task}: the rows of {path} are texts, not pairs",
+                f"--task {self.task}: the rows of {self.train} are texts, not pairs",
                 expected="two texts and a label",
                 fix="--text-pair-column names the second text",
             )
@@ -363,17 +368,22 @@ def with_values(flags: TaskFlags, values: Mapping[str, Any]) -> TaskFlags:
     return dataclasses.replace(flags, **own)
 
 
-def command_of(flags: TaskFlags, values: Mapping[str, Any], named: set[str]) -> str:
-    """The ``hub finetune`` that trains with a trial's values; `named` are flags that were given beside them."""
+def command_of(
+    flags: TaskFlags,
+    values: Mapping[str, Any],
+    named: set[str],
+    without: Collection[str] = ("checkpoint_dir", "overwrite"),
+) -> str:
+    """The ``hub finetune`` with these values; `named` are flags that were given beside them, `without` are left out."""
     chosen, words = with_values(flags, values), ["hub", "finetune"]
     for field in dataclasses.fields(chosen):
         value = getattr(chosen, field.name)
-        left_out = field.name in ("checkpoint_dir", "overwrite") or value is None
+        left_out = field.name in without or value is None
         if left_out or not (field.name in named or field.name in values or value != getattr(flags, field.name)):
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
+            words += [flag] if value else [f"--no-{flag[2:]}"] if field.name in ("header", "quoted") else []
         elif isinstance(value, list):
             words += [word for each in value for word in (flag, shlex.quote(each))]
         else:

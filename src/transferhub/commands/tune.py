@@ -20,11 +20,10 @@ FIXED = (
     *("module", "train", "dev", "test", "task", "text_column", "text_pair_column", "label_column", "delimiter"),
     *("encoding", "header", "quoted", "from_scratch", "metrics", "seed", "precision", "eval_interval"),
     *("save_ckpt_interval", "checkpoint_dir", "overwrite", "strategy_arg", "confidence_interval"),
-    *("label_list", "sub_task"),
+    *("label_list", "sub_task", "skip_broken"),
 )
-BESIDE = (
-    *("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval"),
-)  # no part of a search's outcome
+# No part of a search's outcome.
+BESIDE = ("test", "checkpoint_dir", "overwrite", "eval_interval", "save_ckpt_interval", "confidence_interval")
 
 
 @with_task_flags

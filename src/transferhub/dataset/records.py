@@ -30,6 +30,7 @@ class RecordMode(BaseDataset):
 
     tokenizer: Any = None
     max_seq_len: int | None = None
+    is_pair_wise = False
     _kept: dict[str, tuple[Sequence["InputExample"], list[Record]]] | None = None
 
     def get_records(self, phase: str, shuffle: bool = False) -> list[Record]:
@@ -42,7 +43,8 @@ class RecordMode(BaseDataset):
             shuffle: Whether in random order, drawn from numpy's global state as in 1.x.
 
         Raises:
-            ConfigError: There is no tokenizer, no such split, or the rows are tagged texts or passages.
+            ConfigError: There is no tokenizer, no such split, or the rows are tagged texts, passages or
+                triples.
         """
         examples = self.get_examples(phase)
         if self._kept is None:
@@ -105,6 +107,11 @@ class RecordMode(BaseDataset):
             raise ConfigError(
                 f"{self.name} has no tokenizer: its rows cannot be records",
                 fix=f"{type(self).__name__}(tokenizer=hub.BertTokenizer(module.get_vocab_path()), …)",
+            )
+        if self.is_pair_wise:
+            raise ConfigError(
+                f"{self.name} holds triples: a record is of one text or two",
+                fix="give the data set to PairwiseTextMatchingTask",
             )
         labels, length = self._labels_of(phase, examples), self.max_seq_len or LENGTH
         found, unknown = list[Record](), 0

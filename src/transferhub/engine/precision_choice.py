@@ -78,11 +78,11 @@ def choose(network: nn.Module, sample: Sample, architecture: Mapping[str, Any]) 
     known, (whole, few) = _read(), sample.rows
     found = known.get(key(whole)) or known.get(key(few))
     if found is None or (key(whole) not in known and sample.affords(sum(found["seconds_a_step"].values()))):
-        pairs, rows = _measure(network, sample)
+        pairs, rows, known_for = _measure(network, sample)
         chosen = "bf16" if pairs and gain(pairs) > GAIN else "fp32"
         seconds = {name: statistics.median(pair[place] for pair in pairs) for place, name in WAYS if pairs}
         found = {"precision": chosen, "seconds_a_step": seconds, "pairs": len(pairs)}
-        atomic.write_json(paths.tuning(), {**_read(), key(rows): found})
+        atomic.write_json(paths.tuning(), {**_read(), key(known_for): found})
         if pairs:
             logger.info(
                 "Precision %s: a step of %d rows takes %.4g ms in fp32, %.4g ms in bf16, medians of %d (kept in %s)",
@@ -101,8 +101,8 @@ def gain(pairs: Collection[tuple[float, float]]) -> float:
     return statistics.median(fp32 / bf16 for fp32, bf16 in pairs)
 
 
-def _measure(network: nn.Module, sample: Sample) -> tuple[list[tuple[float, float]], int]:
-    """Seconds of steps in fp32 and in bf16, in turn, and of how many rows; none where bf16 does not run."""
+def _measure(network: nn.Module, sample: Sample) -> tuple[list[tuple[float, float]], int, int]:
+    """Seconds of steps in fp32 and in bf16, in turn, of how many rows, and for how many they hold; none: no bf16."""
     (whole, few), (many, fewer) = sample.losses, sample.rows
     master = copy.deepcopy(network)
     ways = [Working(master, "fp32")]
@@ -115,22 +115,23 @@ def _measure(network: nn.Module, sample: Sample) -> tuple[list[tuple[float, floa
     except (RuntimeError, MemoryError) as error:
         if len(ways) == 1 and not is_out_of_memory(error):
             raise
-        logger.info("Precision: this network does not run in bf16: %s", str(error).partition("\n")[0])
-        return [], many
+        why = "too little memory to measure" if is_out_of_memory(error) else "this network does not run in bf16"
+        logger.info("Precision fp32: %s: %s", why, str(error).partition("\n")[0])
+        return [], many, many
     budget = sample.budget(guess)
     if many > fewer and sample.affords(guess):
         try:
             for way in ways:
                 _step(way, whole)  # which warms up: the first step of a size is slower
-            return _pairs(ways, whole, budget), many
+            return _pairs(ways, whole, budget), many, many
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         for way in ways:
             way.drop_gradients()
         release()
-        return _pairs(ways, few, budget), many
-    return _pairs(ways, few, budget), fewer
+        return _pairs(ways, few, budget), fewer, many
+    return _pairs(ways, few, budget), fewer, fewer
 
 
 def _pairs(ways: list[Working], loss: Loss, budget: float) -> list[tuple[float, float]]:

@@ -19,7 +19,7 @@ from transferhub.module.module import Context, Module
 class ImageModule(Module):
     """A pretrained image network. ``context()`` gives ``image`` ``[B, 3, H, W]`` → ``feature_map`` ``[B, width]``.
 
-    A library's networks are a class that says what follows up to `with_classes`: `timm_image`, `transformers_image`.
+    A library's networks are a class that says what follows up to `load_fine_tuned`: `timm_image`, `transformers_image`.
     """
 
     @property

@@ -195,8 +195,8 @@ def _path(name: str) -> Path | None:
         return path
     if not name or catalogue.find(name):
         return None
-    is_installed = not inside and NAME.fullmatch(name) and (_place(name) / RECORD).is_file()
-    return path if inside or (path.exists() and not is_installed) else None
+    has_record = not inside and NAME.fullmatch(name) and (_place(name) / RECORD).is_file()
+    return path if inside or (path.exists() and not has_record) else None
 
 
 def _stem(path: Path) -> str:

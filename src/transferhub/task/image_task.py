@@ -89,7 +89,7 @@ class ImageTask(BaseTask):
             raise ConfigError(
                 f"{type(self).__name__}: the rows of {rows.name} have {ROWS.get(rows.kind, rows.kind)}",
                 expected=ROWS[self.kind],
-                fix=f"hub.{OTHER[self.kind]} learns those",
+                fix=f"hub.{OTHER[self.kind]} learns those" if rows.kind in OTHER else None,
             )
         super().__init__(dataset, feed_list, data_reader, None, None, config, metrics_choices, label_list=label_list)
         self.check_feed_list()

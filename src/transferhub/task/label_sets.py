@@ -107,7 +107,8 @@ class LabelSetTask(BaseTask):
         self._scored: MultiLabelScores | None = None  # of the split that was evaluated last
 
     def prepare(self, train: Columns) -> list[str]:
-        """Say what the thresholds have seen."""
+        """Begin with thresholds of one half, and say what those of the best model have seen."""
+        self.thresholds, self._predictor = np.full(len(self.label_list), 0.5, np.float32), None
         return [
             "from which probability on a row has a label is chosen on dev, for the best f1: f1 on dev has seen them"
         ]
@@ -187,9 +188,10 @@ class LabelSetTask(BaseTask):
 
     def description(self) -> dict[str, Any]:
         """The base's, and the threshold of each label: the best on the split that was evaluated last."""
+        thresholds = self.thresholds  # which stay while a run trains: what it scores by is no state
         if self.training is not None and self._scored is not None:
-            self.thresholds = self._scored.best_thresholds()
-        named = dict(zip(self.label_list, (float(value) for value in self.thresholds), strict=True))
+            thresholds = self._scored.best_thresholds()
+        named = dict(zip(self.label_list, (float(value) for value in thresholds), strict=True))
         return {**super().description(), "thresholds": named}
 
     def recall(self, description: Mapping[str, Any]) -> None:

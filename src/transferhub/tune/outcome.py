@@ -6,7 +6,6 @@ import datetime
 import io
 import json
 import os
-import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -134,11 +133,6 @@ def best_of(trials: "Sequence[FrozenTrial]") -> "FrozenTrial | None":
 def shown(values: Mapping[str, Any]) -> str:
     """Settings on one line."""
     return ", ".join(f"{name} {_cell(value)}" for name, value in values.items())
-
-
-def as_flags(values: Mapping[str, Any]) -> str:
-    """Settings as flags of a command."""
-    return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in values.items())
 
 
 def _without_score(study: Study, trials: "Sequence[FrozenTrial]") -> RunError:

@@ -10,7 +10,7 @@ TEXTS = ["the room was great", "a dirty bed and rude staff", "fun"]
 
 
 @pytest.fixture
-def task(make_task):
+def task(make_task, in_tmp):
     task = make_task(checkpoint_dir="run", num_epoch=1)
     task.finetune_and_eval()
     return task

@@ -240,10 +240,9 @@ def floor(options, dataset, kind, metric):
 
 def measure(options):
     import transferhub as hub
-
-    make, kind, metric, _ = SETS[options.set]
     from transferhub.task.result import peak_rss_mb
 
+    make, kind, metric, _ = SETS[options.set]
     dataset = cut(make(hub.dataset), options.rows, options.dev_rows)
     found = {"ours": ours, "peer": peer, "script": peer, "floor": floor}[options.side](options, dataset, kind, metric)
     peak = peak_rss_mb()

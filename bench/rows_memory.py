@@ -39,11 +39,10 @@ def write(path: Path, rows: int) -> None:
 def first_step(path: Path) -> None:
     """Train one step and print what it took; ends the process."""
     import transferhub as hub
+    from transferhub.task.result import peak_rss_mb
 
     module = hub.Module(name="minilm")
     module.context()
-    from transferhub.task.result import peak_rss_mb
-
     started, worked = time.monotonic(), time.process_time()
     dataset = hub.dataset.load(path)
     loaded = time.monotonic() - started

@@ -38,7 +38,13 @@ COLUMN_FLAGS = ("text_column", "label_column")
 LOSSES = ("cross_entropy", "focal", "hinge", "rank")  # as the tasks have them, which import torch
 MATCHING = ("pointwise-text-matching", "pairwise-text-matching")
 OF_ONE_TASK = (  # flags that are arguments of their task, by the same names
-    *("add_crf", "network", "sub_task", "doc_stride", "max_query_length", "max_answer_length", "n_best_size"),
+    "add_crf",
+    "network",
+    "sub_task",
+    "doc_stride",
+    "max_query_length",
+    "max_answer_length",
+    "n_best_size",
     "null_score_diff_threshold",
 )
 WITH_LABELS = ("classes", "labels", "tags")  # kinds of rows
@@ -170,10 +176,9 @@ class TaskFlags:
     def rows(self) -> "BaseDataset":
         """The rows of --train, --dev and --test, read as the task reads them."""
         import transferhub as hub
+        from transferhub.dataset.kind_checks import label_columns
 
-        label: Any = self.label_column
-        if label is not None and self.task_class.kind == "labels" and "," in label:
-            label = [name.strip() for name in label.split(",")]
+        label: Any = label_columns(self.label_column, self.task_class.kind or "classes")
         path = options.given_path(str(self.train), "--train")
         beside = {name: getattr(self, name) for name in ("dev", "test", "label_list", *COLUMN_FLAGS, *TEXT_FLAGS)}
         beside["skip_broken"] = self.skip_broken or None

@@ -30,6 +30,13 @@ def checked_kind(kind: str, text_pair: str | int | None, label: LabelColumns) ->
     return list(label) if isinstance(label, Sequence) and not isinstance(label, str) else [label]
 
 
+def label_columns(named: str | None, kind: str) -> str | list[str] | None:
+    """The label column that a command line names; of label sets several, with commas between."""
+    if named is None or kind != "labels" or "," not in named:
+        return named
+    return [name.strip() for name in named.split(",")]
+
+
 def check_known(dataset: BaseDataset, split: str) -> None:
     """Refuse a split with labels that are not known, by file and line; and, of a list, those that are no labels."""
     if dataset.kind == "classes":

@@ -192,9 +192,11 @@ def _precision(task: "BaseTask", network: Network, plan: Plan, splits: Splits) -
 
 def _usual_batch(columns: Columns, batch_size: int, seed: int) -> npt.NDArray[np.int64]:
     """Of the first epoch's batches the one in the middle of the epoch's work, as much of it as is computed at once."""
-    batches = sorted(epoch_batches(columns.lengths, batch_size, seed, 0), key=columns.padded)
-    work = np.cumsum([columns.padded(batch) for batch in batches])
-    middle = batches[int(np.searchsorted(work, work[-1] / 2))]
+    batches = epoch_batches(columns.lengths, batch_size, seed, 0)
+    sizes = np.array([columns.padded(batch) for batch in batches])
+    order = np.argsort(sizes, kind="stable")
+    work = np.cumsum(sizes[order])
+    middle = batches[order[np.searchsorted(work, work[-1] / 2)]]
     return parts_within(middle, columns, most_within(middle, columns, None))[0]
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from transferhub.dataset import BaseDataset, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
+from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
 from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
@@ -192,9 +193,7 @@ class ImageTask(BaseTask):
         columns: Mapping[str, str | None] = how.get("columns") or {}
         refuse_text_flags({**(how.get("form") or {}), "text_pair": columns.get("text_pair")})
         if labelled:
-            label: Any = columns.get("label")
-            if label is not None and self.kind == "labels" and "," in label:
-                label = [name.strip() for name in label.split(",")]
+            label = label_columns(columns.get("label"), self.kind)
             return labelled_rows(path, self.label_list, columns.get("text"), label, self.kind)
         if suffix_of(path) in (*TABLES, ".txt") and path.is_file():
             return paths_in(path, columns.get("text"))

@@ -133,7 +133,7 @@ class LabelSetTask(BaseTask):
         return values
 
     def answers(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Floats:
-        """The probability of each label, float32 ``[B, labels]``."""
+        """What `probabilities_of` gives."""
         return self.probabilities_of(outputs)
 
     def run_results(self, answers: Answers) -> list[Any]:

@@ -9,6 +9,11 @@ side. A run is a process of its own: ours sets the C library's allocator, which 
 runs as `ImageClassifierTask` does without settings: precision by measuring, pictures decoded once. Frozen: seconds of
 an epoch after the first, of the loop that computes the backbone anew each time and of ours, which keeps its features.
 Then a folder of a million files is opened. The table goes to bench/images.md.
+
+    python bench/images.py --curves resnet18 [--seeds 5] [--epochs 4]
+
+Only the loss of each epoch: from the same weights, both clipped at norm 1, ours in fp32 and in bf16 beside the usual
+loop's fp32. It goes to bench/curves.md; its speeds mean nothing.
 """
 
 import argparse
@@ -58,19 +63,21 @@ class Clock:
         ]
 
 
-def usual(net, epochs, seed, frozen=False):
-    """The loop of torchvision's and timm's tutorials."""
+def usual(net, given):
+    """The loop of torchvision's and timm's tutorials; `start` gets the weights that it begins with."""
     import timm
     import torch
     from torchvision import datasets, transforms
     from torchvision.transforms.functional import InterpolationMode
 
-    torch.manual_seed(seed)
+    torch.manual_seed(given.seed)
     network = timm.create_model(net, pretrained=False, num_classes=2)
+    if given.start:
+        timm.models.save_for_hf(network, given.start, safe_serialization=True)
     card = network.pretrained_cfg
     way = InterpolationMode(card["interpolation"])
     size, normal = 224, transforms.Normalize(card["mean"], card["std"])
-    if frozen:
+    if given.frozen:
         network.requires_grad_(False)
         network.get_classifier().requires_grad_(True)
         cut = [transforms.Resize(int(size / card["crop_pct"]), way), transforms.CenterCrop(size)]
@@ -81,18 +88,20 @@ def usual(net, epochs, seed, frozen=False):
     loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True)
     moving = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer, clock = torch.optim.AdamW(moving, lr=RATE, weight_decay=0.01), Clock()
-    network.train(not frozen)
-    for _ in range(epochs):
+    network.train(not given.frozen)
+    for _ in range(given.epochs):
         for images, labels in loader:
             loss = torch.nn.functional.cross_entropy(network(images), labels)
             optimizer.zero_grad()
             loss.backward()
+            if given.start:
+                torch.nn.utils.clip_grad_norm_(moving, 1.0)
             optimizer.step()
             clock.step(len(labels), loss.item())
     return clock, "fp32"
 
 
-def ours(net, epochs, seed, frozen=False):
+def ours(net, given):
     """`ImageClassifierTask`."""
     import transferhub as hub
 
@@ -101,23 +110,28 @@ def ours(net, epochs, seed, frozen=False):
     with tempfile.TemporaryDirectory() as run:
         strategy = hub.AdamWeightDecayStrategy(learning_rate=RATE, lr_scheduler="constant", warmup_proportion=0.0)
         task = hub.ImageClassifierTask(
-            module=hub.Module(name=f"timm:{net}", pretrained=False),
+            module=hub.Module(directory=given.start) if given.start else hub.Module(f"timm:{net}", pretrained=False),
             dataset=hub.dataset.load_images(folder / "train", folder / "val"),
             config=hub.RunConfig(
-                num_epoch=epochs, batch_size=BATCH, seed=seed, checkpoint_dir=Path(run) / "run", strategy=strategy
+                num_epoch=given.epochs,
+                batch_size=BATCH,
+                seed=given.seed,
+                checkpoint_dir=Path(run) / "run",
+                strategy=strategy,
+                precision=given.precision,
             ),
-            freeze=frozen,
-            augment="none" if frozen else "light",
+            freeze=given.frozen,
+            augment="none" if given.frozen else "light",
         )
         task.add_hook("run_step", "clock", lambda task, states: clock.step(states[0].run_examples, states[0].run_loss))
         result = task.finetune_and_eval()
     return clock, result.precision
 
 
-def run(side, net, epochs, seed, frozen=False):
+def run(side, net, epochs, seed, *more):
     """A run in a process of its own: its clock and precision."""
     command = [sys.executable, __file__, "--side", side, "--nets", net, "--epochs", str(epochs), "--seed", str(seed)]
-    done = subprocess.run([*command, *(["--frozen"] if frozen else [])], capture_output=True, text=True)
+    done = subprocess.run([*command, *more], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     clock, said = Clock(), json.loads(done.stdout.splitlines()[-1])
@@ -154,13 +168,43 @@ def trained(net, given):
 def frozen(net, given):
     """Seconds of an epoch after the first, of both."""
     steps = -(-244 // BATCH)
-    slow = run("usual", net, 3, 0, frozen=True)[0].epochs(steps)
-    fast = run("ours", net, 11, 0, frozen=True)[0].epochs(steps)
+    slow = run("usual", net, 3, 0, "--frozen")[0].epochs(steps)
+    fast = run("ours", net, 11, 0, "--frozen")[0].epochs(steps)
     ratio = statistics.median(slow) / statistics.median(fast)
     return (
         f"Frozen {net}, seconds of an epoch after the first: usual {spread(slow, '.2f')}, ours {spread(fast, '.4f')}: "
         f"**{ratio:.0f} times** as fast."
     )
+
+
+def curves(net, given):
+    """Losses of an epoch from the same weights, by side, as a table of its own."""
+    found = {}
+    for seed in range(given.seeds):
+        with tempfile.TemporaryDirectory() as start:
+            for side, precision in (("usual", "fp32"), ("ours", "fp32"), ("ours", "bf16")):
+                clock, _ = run(side, net, given.epochs, seed, "--start", start, "--precision", precision)
+                found.setdefault(f"{side}, {precision}", []).append(clock.curve(-(-244 // BATCH)))
+                print(seed, side, precision, found[f"{side}, {precision}"][-1], flush=True)
+    lines = []
+    for name, runs in found.items():
+        epochs = [
+            f"{statistics.mean(losses):.3f} ± {statistics.stdev(losses):.3f}" for losses in zip(*runs, strict=True)
+        ]
+        lines.append(f"| {name} | {' | '.join(epochs)} |")
+    table = [
+        "# The loss of an image network's epochs, beside the usual loop",
+        "",
+        f"`python bench/images.py {' '.join(sys.argv[1:])}`, {time.strftime('%Y-%m-%d')}: {net} from the same random",
+        f"weights on each side, hymenoptera, 224 px, gradients clipped at norm 1; {given.seeds} seeds, mean ± standard",
+        "deviation of the epoch's mean loss. Heads, order of rows and what augmentation draws are each side's own.",
+        "",
+        "| | " + " | ".join(f"epoch {epoch + 1}" for epoch in range(given.epochs)) + " |",
+        "|-" * (given.epochs + 1) + "|",
+        *lines,
+    ]
+    (HERE / "curves.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+    print("\n".join(table))
 
 
 def open_folder(folder):
@@ -202,7 +246,11 @@ def main():
     parser.add_argument("--million", type=int, default=1_000_000, help="files of the large folder; 0: none")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side", choices=("usual", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--curves", metavar="NET", help="only the losses of this network")
+    parser.add_argument("--seeds", type=int, default=5, help="of --curves")
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--start", help=argparse.SUPPRESS)
+    parser.add_argument("--precision", default="auto", help=argparse.SUPPRESS)
     parser.add_argument("--frozen", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.folder:
@@ -210,8 +258,13 @@ def main():
         return
     if given.side:
         side = {"usual": usual, "ours": ours}[given.side]
-        clock, precision = side(given.nets[0], given.epochs, given.seed, given.frozen)
+        clock, precision = side(given.nets[0], given)
         print(json.dumps({**vars(clock), "precision": precision}))
+        return
+    if given.curves:
+        with tempfile.TemporaryDirectory() as name:
+            os.environ["TRANSFERHUB_HOME"] = name
+            curves(given.curves, given)
         return
     opened = [million(given.million)] if given.million else []
     print(*opened, sep="\n", flush=True)

@@ -64,7 +64,7 @@ class Features:
         self._network, self._kept, self._columns, self._pad = network, list(kept), columns, pad
         self._device, self._batch_size = device, batch_size
         self._in_bf16 = dtype == torch.bfloat16
-        about = [digest, columns.digest, sorted(pad.values.items()), pad.left, batch_size]
+        about = [digest, columns.digest, sorted(pad.values.items()), pad.left, pad.rounded_to, batch_size]
         about += [(each.settled.name, each.form.name, each.shape, each.by_token) for each in kept]
         about += ["bf16"] if self._in_bf16 else []
         self.key = hashlib.sha256(repr(about).encode()).hexdigest()

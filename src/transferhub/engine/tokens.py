@@ -16,7 +16,7 @@ class TokenCount:
     Args:
         rows: How many.
         tokens: Of all rows, special ones included.
-        in_batches: Places that are computed: each batch is padded to its longest row.
+        in_batches: Places that are computed, each batch counted to the end of its longest row.
         longest: What a fixed length would pad each row to.
         windows: What the rows are read in: as many as rows, or more where long texts are read in windows.
     """

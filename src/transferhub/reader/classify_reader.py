@@ -77,6 +77,7 @@ class ClassifyReader(TextReader):
         self.pad = Padding(
             {"input_ids": self.tokenizer.pad_token_id or 0, "segment_ids": self.tokenizer.pad_token_type_id or 0},
             left=self.tokenizer.padding_side == "left",
+            rounded_to=self.max_seq_len,
         )
         self.fingerprint = self._describe()
 

@@ -1,5 +1,6 @@
 """SequenceLabelReader: words or characters with a tag each → token ids, and the way back to the words."""
 
+import dataclasses
 import hashlib
 import itertools
 import re
@@ -17,7 +18,7 @@ from transferhub.dataset.kinds import SPLIT
 from transferhub.errors import ConfigError, DataError
 from transferhub.reader import windows
 from transferhub.reader.classify_reader import ClassifyReader
-from transferhub.reader.columns import Chunk, Padding
+from transferhub.reader.columns import Chunk
 from transferhub.reader.long_text import Cut
 from transferhub.reader.text_reader import CHUNK, texts_of
 from transferhub.reader.word_cut import WordCutTokenizer
@@ -90,7 +91,7 @@ class SequenceLabelReader(ClassifyReader):
         self._words, self.split_char = words, split_char
         self._known: dict[str, list[int]] = {}
         self._frame = self._frame_of(self.tokenizer)
-        self.pad = Padding({**self.pad.values, "labels": NO_TAG, "words": NO_WORD}, left=self.pad.left)
+        self.pad = dataclasses.replace(self.pad, values={**self.pad.values, "labels": NO_TAG, "words": NO_WORD})
         self.fingerprint += f" {windows.VERSION}"
 
     @classmethod

@@ -93,7 +93,7 @@ class LACClassifyReader(TextReader):
                 f"keep_unknown=True, but {vocab_path} has no word for the unknown ones",
                 expected=f"one of {', '.join(UNKNOWN)} in it, before the last word, which is the padding",
             )
-        self.pad = Padding({"word_ids": last})
+        self.pad = Padding({"word_ids": last}, rounded_to=length)
         self.do_lower_case = do_lower_case
         dictionaries = [user_dict] if isinstance(user_dict, str | Path) else list(user_dict)
         self.cut, self.cut_name = _chosen(cut, dictionaries)

@@ -167,8 +167,9 @@ def test_columns_give_back_every_row_in_any_batch(tmp_path_factory, rows):
 def test_batches_have_few_lengths_and_none_beyond_the_readers(reader):
     pad = Padding({"ids": 0}, rounded_to=100)
     assert [pad.width(longest) for longest in (1, 15, 17, 31, 33, 97, 100)] == [1, 15, 18, 32, 36, 100, 100]
-    assert len({pad.width(longest) for longest in range(1, 101)}) == 15 + 8 + 8 + 5
-    assert Padding({}).width(17) == 17 and Padding({}, length=40, rounded_to=100).width(17) == 40
+    assert len({pad.width(longest) for longest in range(1, 101)}) == 15 + 9 + 8 + 5
+    assert Padding({}).width(17) == 17
+    assert Padding({}, length=40, rounded_to=100).width(17) == 40
     columns = Columns.from_rows({"ids": [[5] * 17, [6] * 3]}, None)
     batch = columns.batch([0, 1], pad)
     assert batch["ids"].shape == (2, 18)

@@ -194,3 +194,9 @@ def test_mixed_and_broken_rows_are_refused(module, rows, in_tmp):
     (in_tmp / "hole.csv").write_text("query,left,right\na,b,c\na,,c\n")
     with pytest.raises(DataError, match=r"hole\.csv:3: left is empty"):
         made.predict(in_tmp / "hole.csv")
+    labels = "query,left,right,label\na,b,c,near\nd,e,f,far\ng,h,i,near\nj,k,l,fra\n"
+    (in_tmp / "third.csv").write_text(labels)
+    with pytest.raises(
+        DataError, match=r"third\.csv:5: the label 'fra' is a third one, after 'near' \(line 2\), 'far'"
+    ):
+        make(module, in_tmp / "third.csv", num_epoch=1)

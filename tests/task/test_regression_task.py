@@ -77,6 +77,16 @@ def test_values_far_from_zero_are_learnt_as_well(files, tiny, tmp_path, lines):
     assert any("the network learns (value - " in line for line in lines)
 
 
+@pytest.mark.parametrize(("shift", "begins"), [(0.0, "mean"), (1e4, "0: the network learns distances from it")])
+def test_the_head_begins_with_the_mean_of_the_training_values(files, tiny, tmp_path, shift, begins):
+    task = task_of(files(shift=shift), tiny, tmp_path / "run")
+    values = [float(example.label) for example in task.dataset.train_examples]
+    network = task.build_network()
+    last = [part for part in network.modules() if isinstance(part, torch.nn.Linear)][-1]
+    assert last.bias.tolist() == pytest.approx([np.mean(values) if begins == "mean" else 0.0], abs=1e-5)
+    assert last.bias.requires_grad
+
+
 def test_of_an_error_the_lowest_is_the_best(files, tiny, tmp_path):
     task = task_of(files(), tiny, tmp_path / "run", metrics_choices=["mae", "spearman"])
     result = task.finetune_and_eval()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transferhub.commands import options
+from transferhub.commands import options, task_rows
 from transferhub.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ TASKS = {
     "image-classification": "ImageClassifierTask",
     "image-multi-label": "MultiLabelImageClassifierTask",
 }
-PICTURES = ("image-classification", "image-multi-label")
-COLUMN_FLAGS = ("text_column", "label_column")
 LOSSES = ("cross_entropy", "focal", "hinge", "rank")  # as the tasks have them, which import torch
 MATCHING = ("pointwise-text-matching", "pairwise-text-matching")
 OF_ONE_TASK = (  # flags that are arguments of their task, by the same names
@@ -48,7 +46,6 @@ OF_ONE_TASK = (  # flags that are arguments of their task, by the same names
     "null_score_diff_threshold",
 )
 WITH_LABELS = ("classes", "labels", "tags")  # kinds of rows
-TEXT_FLAGS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # that say nothing of pictures
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -175,82 +172,7 @@ class TaskFlags:
 
     def rows(self) -> "BaseDataset":
         """The rows of --train, --dev and --test, read as the task reads them."""
-        import transferhub as hub
-        from transferhub.dataset.kind_checks import label_columns
-
-        label: Any = label_columns(self.label_column, self.task_class.kind or "classes")
-        path = options.given_path(str(self.train), "--train")
-        beside = {name: getattr(self, name) for name in ("dev", "test", "label_list", *COLUMN_FLAGS, *TEXT_FLAGS)}
-        beside["skip_broken"] = self.skip_broken or None
-        if (built_in := options.built_in_set(path, beside)) is not None:
-            wanted = (self.task_class.kind or "classes", self.task in PICTURES)
-            if (built_in.kind, isinstance(built_in, hub.dataset.BaseCVDataset)) != wanted:
-                raise ConfigError(f"--task {self.task} with the data set {path}", expected="rows of this kind of task")
-            return self._of_pairs(built_in)
-        if self.label_list is not None:
-            self._refuse("label_list")
-        if self.task in PICTURES:
-            return self._pictures(path, label)
-        if self.skip_broken:
-            raise ConfigError(f"--skip-broken with --task {self.task}", expected=f"--task {' or '.join(PICTURES)}")
-        from transferhub.module.timm_files import is_image
-
-        if is_image(self.module):
-            raise ConfigError(
-                f"--task {self.task} with the image network {self.module}",
-                fix=f"--task image-{'multi-label' if self.task == 'multi-label' else 'classification'}",
-            )
-        given: dict[str, Any] = {"text": self.text_column, "text_pair": self.text_pair_column, "label": label}
-        form: dict[str, Any] = {
-            "delimiter": self.delimiter,
-            "encoding": self.encoding,
-            "header": self.header,
-            "quoted": self.quoted,
-        }
-        if self.task == "pairwise-text-matching":
-            return self._triples(path, given, form)
-        kind, names = self.task_class.kind or "classes", options.names_of(self.label_list)
-        rows = hub.dataset.load(path, self.dev, self.test, kind=kind, label_list=names, **given, **form)
-        return self._of_pairs(rows)
-
-    def _of_pairs(self, rows: "BaseDataset") -> "BaseDataset":
-        """The rows, refused where the task compares texts and they are single ones."""
-        of_pairs = self.task in ("text-matching", "pointwise-text-matching")
-        if of_pairs and len(rows.train_examples) and rows.train_examples[0].text_b is None:
-            raise ConfigError(
-                f"--task {self.task}: the rows of {self.train} are texts, not pairs",
-                expected="two texts and a label",
-                fix="--text-pair-column names the second text",
-            )
-        return rows
-
-    def _triples(self, path: Path, given: Mapping[str, Any], form: Mapping[str, Any]) -> "BaseDataset":
-        from transferhub.dataset.triples import load_triples
-
-        for name in (name for name, value in given.items() if value is not None):
-            raise ConfigError(
-                f"--{name.replace('_', '-')}-column with --task {self.task}",
-                expected="columns called query, left, right, label; or these four in this order",
-            )
-        return load_triples(
-            {"train": path, "dev": self.dev, "test": self.test}, options.names_of(self.label_list), **form
-        )
-
-    def _pictures(self, path: Path, label: Any) -> "BaseDataset":
-        import transferhub as hub
-        from transferhub.dataset.picture_tables import refuse_text_flags
-
-        refuse_text_flags({name: getattr(self, name) for name in TEXT_FLAGS})
-        return hub.dataset.load_images(
-            path,
-            self.dev,
-            self.test,
-            path=self.text_column,
-            label=label,
-            label_list=options.names_of(self.label_list),
-            kind=self.task_class.kind or "classes",
-            broken="skip" if self.skip_broken else "refuse",
-        )
+        return task_rows.read(self)
 
     def config(self, **changed: Any) -> "RunConfig":
         """How it is trained; `changed` replaces arguments of `RunConfig`."""
@@ -292,7 +214,7 @@ class TaskFlags:
         }
         asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         for name in asked:
-            self._refuse(name)
+            self.refuse(name)
         module = module or hub.Module(name=self.module, pretrained=not self.from_scratch)
         if self.freeze and self.task in MATCHING:
             asked.update(self._frozen_features(module))
@@ -312,8 +234,12 @@ class TaskFlags:
         found = matching.features_of(module, len(names), self.network, length, trainable=False)
         return dict(zip(names, found, strict=True))
 
-    def _refuse(self, name: str) -> None:
-        """Refuse a flag that the task has not, with the tasks that have it."""
+    def refuse(self, name: str) -> None:
+        """Refuse a flag that the task has not, with the tasks that have it.
+
+        Raises:
+            ConfigError: The task has not got it.
+        """
         import transferhub as hub
 
         def has(task: str) -> bool:

@@ -7,31 +7,20 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from transferhub.dataset.examples import Examples, InputExample, where
-from transferhub.dataset.kinds import SEPARATORS, SPLIT, number, plain, tokens_of
+from transferhub.dataset.kinds import number, plain, tokens_of
+from transferhub.dataset.set_forms import Form, form_of, parsed, pieces
 from transferhub.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from transferhub.dataset.base_dataset import BaseDataset
 
 PREFIXES = ("B", "I", "E", "S", "M", "L", "U")  # of BIO, BIOES, BMES, BILOU
-
-
-class Form(NamedTuple):
-    """How the label sets of a data set are written.
-
-    Args:
-        kind: ``flags``, ``names`` or ``ids``.
-        separator: What stands between names or ids in a string.
-    """
-
-    kind: str
-    separator: str
 
 
 class Coded(Protocol):
@@ -109,7 +98,7 @@ def label_sets(dataset: "BaseDataset", phase: str) -> npt.NDArray[np.uint8]:
 
     def one(label: Any, row: int) -> npt.NDArray[np.uint8]:
         try:
-            return _parsed(label, form, index)
+            return parsed(label, form, index)
         except DataError as error:
             place = where(examples, row, f"{phase}_examples")
             raise DataError(f"{place}: {error.what}", expected=error.expected, fix=error.fix) from None
@@ -131,7 +120,7 @@ def label_form(dataset: "BaseDataset", phase: str = "train") -> Form:
     """How the label sets are written; told from the training rows, or from `phase` where there are none."""
     examples = dataset.train_examples if len(dataset.train_examples) else dataset.get_examples(phase)
     given = dataset.given_labels
-    form = _form(_distinct(examples), given)
+    form = form_of(_distinct(examples), given)
     if form.kind != "flags":
         _refuse_uneven_flags(examples, phase)
     if phase == "train":
@@ -146,7 +135,7 @@ def _say_other_marks(dataset: "BaseDataset", separator: str, examples: Sequence[
     """Say which names hold a mark that could stand between names too, where nobody listed the names."""
     if dataset.given_labels is not None:
         return
-    parts = {part for label in _distinct(examples) if isinstance(label, str) for part in _pieces(label, separator)}
+    parts = {part for label in _distinct(examples) if isinstance(label, str) for part in pieces(label, separator)}
     odd = sorted(part for part in parts if any(mark in part for mark in ("|", ";", ",", "，", "、", "；")))
     if odd:
         dataset.say_once(
@@ -161,14 +150,14 @@ def _refuse_uneven_flags(examples: Sequence[InputExample], phase: str) -> None:
     Raises:
         DataError: With the row.
     """
-    flags = [_pieces(label, None) for label in _distinct(examples)]
+    flags = [pieces(label, None) for label in _distinct(examples)]
     if not all({*row} <= {"0", "1"} for row in flags) or all(len({*row}) == len(row) for row in flags):
         return
     usual = collections.Counter(map(len, flags)).most_common(1)[0][0]
     for row, label in enumerate(_labels(examples)):
-        if label is not None and len(_pieces(label, None)) != usual:
+        if label is not None and len(pieces(label, None)) != usual:
             raise DataError(
-                f"{where(examples, row, f'{phase}_examples')}: {len(_pieces(label, None))} flags ({label!r:.60}), "
+                f"{where(examples, row, f'{phase}_examples')}: {len(pieces(label, None))} flags ({label!r:.60}), "
                 f"other rows have {usual}",
                 expected="a flag for each label in every row",
                 fix="correct the row",
@@ -190,11 +179,11 @@ def label_names(dataset: "BaseDataset", kind: str) -> list[str]:
         return sorted_tags(_tag_names(examples), dataset.no_entity_label)
     if kind == "labels":
         distinct = _distinct(examples)
-        form = _form(distinct, None)
+        form = form_of(distinct, None)
         if form.kind == "flags":
-            return [str(place) for place in range(len(_pieces(distinct[0], None)))]
+            return [str(place) for place in range(len(pieces(distinct[0], None)))]
         _refuse_uneven_flags(examples, "train")
-        return sorted({part for label in distinct for part in _pieces(label, form.separator)}, key=as_number)
+        return sorted({part for label in distinct for part in pieces(label, form.separator)}, key=as_number)
     if is_coded(examples):
         return sorted(examples.found_labels, key=as_number)
     return sorted({str(label) for label in _labels(examples) if label is not None}, key=as_number)
@@ -307,82 +296,3 @@ def _tag_names(examples: Sequence[InputExample]) -> Iterable[str]:
         place = functools.partial(where, examples, row, "train_examples")
         names.update(tokens_of(example.text_a, example.label, place)[1])
     return names
-
-
-def _form(labels: Sequence[Any], names: Sequence[str] | None) -> Form:
-    if labels:
-        flags = [_pieces(label, None) for label in labels]
-        width = len(names) if names is not None else len(flags[0])
-        enough = width > 1 or names is not None
-        if enough and all(len(row) == width and {*row} <= {"0", "1"} for row in flags):
-            return Form("flags", ",")
-    strings = [label for label in labels if isinstance(label, str)]
-    known = set(names or ())
-    marks = _marks(strings)
-    fits = [
-        mark
-        for mark in marks
-        if known and all({*_pieces(label, mark)} <= known for label in strings if label not in known)
-    ]
-    separator = (fits or marks)[0]
-    if not known:
-        return Form("names", separator)
-    sets = (label for label in labels if not isinstance(label, str) or label not in known)
-    parts = {part for label in sets for part in _pieces(label, separator)}
-    ids = parts and not parts & known and all(part.isdecimal() for part in parts)
-    return Form("ids" if ids else "names", separator)
-
-
-def _marks(labels: Sequence[str]) -> list[str]:
-    """What may stand between names, the likeliest first: what parts most labels; where some have two marks, ``|``
-    before ``;`` before ``,``, of which the later ones are then part of names.
-    """  # noqa: D205
-    counts = {mark: sum(mark in label for label in labels) for mark in "|;,"}
-    nested = any(sum(mark in label for mark in counts) > 1 for label in labels)
-    marks = [mark for mark, count in counts.items() if count] or [","]
-    return marks if nested else sorted(marks, key=lambda mark: -counts[mark])
-
-
-def _pieces(label: Any, separator: str | None) -> list[str]:
-    """The parts of a label as strings; `separator` None: whatever stands between flags."""
-    if isinstance(label, str):
-        text = label.strip()
-        if text.startswith("[") and text.endswith("]"):
-            try:
-                return _pieces(json.loads(text), separator)
-            except ValueError:
-                pass
-        if separator is None:
-            return SEPARATORS.split(text.replace(SPLIT, ",")) if text else []
-        return [part.strip() for part in text.split(separator) if part.strip()]
-    label = plain(label)
-    parts = label if isinstance(label, list | tuple | set | frozenset) else [label]
-    return [str(int(part)) if isinstance(part, bool | float) and part == part // 1 else str(part) for part in parts]
-
-
-def _parsed(label: Any, form: Form, index: Mapping[str, int]) -> npt.NDArray[np.uint8]:
-    found = np.zeros(len(index), np.uint8)
-    if label is None:
-        raise DataError("no labels", expected='names joined by ",", flags, or a list', fix="fill them in")
-    if isinstance(label, str) and label in index and form.kind == "names":
-        found[index[label]] = 1
-        return found
-    parts = _pieces(label, None if form.kind == "flags" else form.separator)
-    if form.kind == "flags":
-        if len(parts) != len(index) or not {*parts} <= {"0", "1"}:
-            raise DataError(
-                f"the flags are {label!r:.60}", expected=f"{len(index)} values in 0 and 1, a flag for each label"
-            )
-        return np.array(parts, np.uint8)
-    for part in parts:
-        place = (int(part) if part.isdecimal() else -1) if form.kind == "ids" else index.get(part, -1)
-        if not 0 <= place < len(index):
-            raise DataError(
-                f"label {part!r:.60} is not known",
-                expected=f"ids from 0 to {len(index) - 1}"
-                if form.kind == "ids"
-                else f"one of {', '.join(map(repr, list(index)[:20]))}",
-                fix=did_you_mean(part, index) + "correct the row; or name all labels: label_list=[…]",
-            )
-        found[place] = 1
-    return found

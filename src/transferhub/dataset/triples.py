@@ -54,7 +54,7 @@ def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
         **form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
 
     Raises:
-        DataError: Columns that are missing, or what `hub.dataset.load` raises of such a file.
+        DataError: Columns that are missing, more than two labels, or what `hub.dataset.load` raises of such a file.
     """
     names = {name for usual in USUAL.values() for name in usual}
     table = delimited(Path(path), names, **form)
@@ -71,6 +71,7 @@ def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
             expected=", ".join(USUAL[role][0] for role in wanted),
         )
     columns = [place for place in found if place is not None]
+    labels: dict[str, int] = {}  # with the line of each
 
     def rows() -> Iterator[store.StoredRow]:
         for line, cells in table.read(columns):
@@ -78,6 +79,13 @@ def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
             empty = [USUAL[role][0] for role, cell in zip(wanted, cells, strict=True) if not cell.strip()]
             if empty:
                 raise DataError(f"{table.where(line)}: {', '.join(empty)} is empty", expected="a triple")
+            if label is not None and labels.setdefault(label, line) == line and len(labels) > 2:
+                first = ", ".join(f"{name!r} (line {place})" for name, place in list(labels.items())[:2])
+                raise DataError(
+                    f"{table.where(line)}: the label {label!r:.60} is a third one, after {first}",
+                    expected="two labels: the right text is nearer, or the left one",
+                    fix="correct the row; if the first row names the columns, header=True (--header) says so",
+                )
             yield cells[0], cells[1], label, line, cells[2]
 
     stored = store.in_passing(rows(), table.notes) if table.size >= store.BIG else store.in_memory(rows(), table.notes)

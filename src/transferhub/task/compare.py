@@ -10,6 +10,7 @@ from transferhub import atomic
 from transferhub.engine import checkpoint
 from transferhub.log import logger
 from transferhub.report.charts import Line, line_chart, svg_file
+from transferhub.task.confidence import bounds
 from transferhub.task.result import RunResult
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ class Compared:
     best: str
 
     def table(self) -> list[list[str]]:
-        """A header, and a row for each way: its scores on dev and test, examples a second, the step of its best."""
+        """A header, and a row for each way: its scores with intervals, examples a second, the best step."""
         splits = [split for split in ("dev", "test") if all(getattr(each, split) for each in self.results.values())]
         first = next(iter(self.results.values()))
         names = [(split, name) for split in splits for name in getattr(first, split)]
         rows = [["", *(f"{split} {name}" for split, name in names), "examples/s", "best step"]]
         for way, result in self.results.items():
-            scores = [f"{getattr(result, split)[name]:.4f}" for split, name in names]
+            scores = [
+                f"{getattr(result, split)[name]:.4f}{bounds(result.intervals.get(split, {}), name)}"
+                for split, name in names
+            ]
             rows.append([way, *scores, f"{result.examples_per_second:g}", f"{result.best_step} of {result.steps}"])
         return rows
 

@@ -102,10 +102,12 @@ def lines(scores: Mapping[str, float], found: Mapping[str, Interval]) -> list[st
 
 def in_line(scores: Mapping[str, float], found: Mapping[str, Mapping[str, Any]]) -> str:
     """All scores in one line, with their intervals, which are as `as_json` gives them."""
-    return "  ".join(
-        f"{name} {value:.4f}{_bounds(Interval(**found[name]) if name in found else None)}"
-        for name, value in scores.items()
-    )
+    return "  ".join(f"{name} {value:.4f}{bounds(found, name)}" for name, value in scores.items())
+
+
+def bounds(found: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """A blank and a score's interval, of those that `as_json` gives; nothing where it has none."""
+    return _bounds(Interval(**found[name]) if name in found else None)
 
 
 def as_json(found: Mapping[str, Interval]) -> dict[str, dict[str, Any]]:

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
 
 from transferhub.dataset.examples import where
 from transferhub.engine.config import RunConfig
 from transferhub.engine.objective import first_or_loss
-from transferhub.graph import Variable
+from transferhub.graph import Network, Variable
 from transferhub.metrics.choices import chosen
 from transferhub.metrics.regression import NAMES, RegressionScores
 from transferhub.module import Module
@@ -30,8 +30,9 @@ FAR = 10.0  # beyond such values a new layer at a fine-tuning rate does not come
 class RegressionTask(TextTask):
     """A number of a text or a pair, by the squared error.
 
-    Where the training values lie further from 0 than 10, the network learns them less their mean and divided by their
-    standard deviation, and answers are brought back; `shift` and `scale` say so, and so does the model's card.
+    The head's last bias begins as the mean of the training values: no step goes into finding it. Where these lie further
+    from 0 than 10, the network learns them less their mean and divided by their standard deviation, and answers are
+    brought back; `shift` and `scale` say so, and so does the model's card.
 
     Args:
         feature: The Variable that the head stands on, ``[B, width]``; None: the module's ``pooled_output``.
@@ -121,6 +122,15 @@ class RegressionTask(TextTask):
         """The number, ``[B, 1]``."""
         return [self.logits(self.head(1, ["value"]), 1)]
 
+    def build_network(self, seed: int | None = None) -> Network:
+        """The network to train."""
+        network = super().build_network(seed)
+        if self.dataset is not None and len(self.dataset.train_examples):
+            values = self.reader.targets(self.dataset, "train")
+            assert values is not None
+            _begin_with((float(values.mean(dtype=np.float64)) - self.shift) / self.scale, network)
+        return network
+
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
         """The squared error of each row, in units of `scale`."""
         aim = (batch["labels"].float() - self.shift) / self.scale
@@ -175,3 +185,10 @@ class RegressionTask(TextTask):
     def saved_options(cls, description: Mapping[str, Any]) -> dict[str, Any]:
         """How values are brought back."""
         return {"shift": description["shift"], "scale": description["scale"]}
+
+
+def _begin_with(number: float, network: nn.Module) -> None:
+    """Let the last layer, which gives one number, begin with this one."""
+    layers = [part for part in network.modules() if isinstance(part, nn.Linear) and part.out_features == 1]
+    if layers and layers[-1].bias is not None:
+        nn.init.constant_(layers[-1].bias, number)

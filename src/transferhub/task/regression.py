@@ -30,9 +30,9 @@ FAR = 10.0  # beyond such values a new layer at a fine-tuning rate does not come
 class RegressionTask(TextTask):
     """A number of a text or a pair, by the squared error.
 
-    The head's last bias begins as the mean of the training values: no step goes into finding it. Where these are more than
-    10 from 0, the network learns them less their mean and divided by their standard deviation, and answers are brought
-    back; `shift` and `scale` say so, and so does the model's card.
+    The head's last bias begins as the mean of the training values: no step goes into finding it. Where these are more
+    than 10 from 0, the network learns them less their mean and divided by their standard deviation, and answers are
+    brought back; `shift` and `scale` say so, and so does the model's card.
 
     Args:
         feature: The Variable that the head stands on, ``[B, width]``; None: the module's ``pooled_output``.

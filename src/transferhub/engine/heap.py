@@ -9,7 +9,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-GROWTH = 1.3  # how much more than a step needs may be held
+GROWTH = 1.15  # how much more than a step needs may be held
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 STATM = Path("/proc/self/statm")
 

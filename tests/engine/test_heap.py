@@ -33,15 +33,15 @@ def steps(kept, tmp_path, monkeypatch, *held):
 def test_a_heap_that_grows_is_trimmed_and_what_a_step_needs_is_learnt_on_a_trimmed_one(library, tmp_path, monkeypatch):
     kept = heap.Heap()
     assert library.options == {heap.M_MMAP_THRESHOLD: 1 << 30, heap.M_TRIM_THRESHOLD: (1 << 31) - 1}
-    steps(kept, tmp_path, monkeypatch, 100, 120, 129)
+    steps(kept, tmp_path, monkeypatch, 100, 110, 114)
     assert library.trims == 0
-    steps(kept, tmp_path, monkeypatch, 140)
+    steps(kept, tmp_path, monkeypatch, 120)
     assert library.trims == 1
-    steps(kept, tmp_path, monkeypatch, 200, 250)  # a larger step: 200 is what one needs
+    steps(kept, tmp_path, monkeypatch, 200, 229)  # a larger step: 200 is what one needs
     assert library.trims == 1
-    steps(kept, tmp_path, monkeypatch, 270)
+    steps(kept, tmp_path, monkeypatch, 235)
     assert library.trims == 2
-    steps(kept, tmp_path, monkeypatch, 90, 255)  # a smaller step on a trimmed heap teaches nothing less
+    steps(kept, tmp_path, monkeypatch, 90, 225)  # a smaller step on a trimmed heap teaches nothing less
     assert library.trims == 2
 
 

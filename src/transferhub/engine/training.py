@@ -188,6 +188,8 @@ class Training:
                     heap.after_step()
                 follow()
                 self._after_step(stop)
+        self._working.drop_gradients()
+        del self._working  # what is evaluated next needs its memory
         if self.stopped_early:
             logger.info("Stopped early: %s", self.why_stopped)
         if self.splits.dev is not None and (self.best is None or not self.progress.is_evaluated):

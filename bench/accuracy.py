@@ -331,7 +331,7 @@ def main():
         f"{', '.join(map(str, options.seeds))}: mean ± standard deviation.",
         f"MiniLM-L6, batch {BATCH}; an English encoder, also for Chinese rows.",
         "Floor: TF-IDF and a linear model. Peak: MB of the process, evaluation included, the highest of the seeds.",
-        "So few rows teach this encoder little: where a score is near the floor or below, it shows that both sides learn",
+        "So few rows teach this encoder little: where a score is near the floor or below, it says that both sides learn",
         "alike, and no more.",
         "",
         "| rows, rate, score | | score on dev | examples/s | peak, MB |",

@@ -250,13 +250,16 @@ def measure(options):
 
 
 def run(options, name, side, seed, home):
-    kept = None if options.work is None else options.work / f"{name}-{side}-{seed}.json"
+    rows, rate = options.rows or SETS[name][3], SETS[name][4]
+    kept = None
+    if options.work is not None:
+        kept = options.work / f"{name}-{side}-{seed}-{rows}-{options.dev_rows}-{rate:g}-{options.epochs}.json"
     if kept is not None and kept.is_file():
         return json.loads(kept.read_text())
     command = [sys.executable, str(HERE / "accuracy.py"), "--set", name, "--side", side, "--seed", str(seed)]
     command += [
         "--rows",
-        str(options.rows or SETS[name][3]),
+        str(rows),
         "--dev-rows",
         str(options.dev_rows),
         "--epochs",
@@ -331,8 +334,8 @@ def main():
         f"{', '.join(map(str, options.seeds))}: mean ± standard deviation.",
         f"MiniLM-L6, batch {BATCH}; an English encoder, also for Chinese rows.",
         "Floor: TF-IDF and a linear model. Peak: MB of the process, evaluation included, the highest of the seeds.",
-        "So few rows teach this encoder little: a score near the floor or below it says that both sides learn alike,",
-        "and no more.",
+        "So few rows teach this encoder little: a score near the floor or below it says little of either side.",
+        "Of stsb's numbers our head begins with the mean of the training rows, the Trainer's with 0.",
         "",
         "| rows, rate, score | | score on dev | examples/s | peak, MB |",
         "|-|-|-|-|-|",

@@ -10,7 +10,7 @@ runs as `ImageClassifierTask` does without settings: precision by measuring, pic
 an epoch after the first, of the loop that computes the backbone anew each time and of ours, which keeps its features.
 Then a folder of a million files is opened. The table goes to bench/images.md.
 
-    python bench/images.py --curves resnet18 [--seeds 5] [--epochs 4]
+    python bench/images.py --curves resnet18 [--seeds 5] [--epochs 2]
 
 Only the loss of each epoch: from the same weights, both clipped at norm 1, ours in fp32 and in bf16 beside the usual
 loop's fp32. It goes to bench/curves.md; its speeds mean nothing.
@@ -262,6 +262,8 @@ def main():
         print(json.dumps({**vars(clock), "precision": precision}))
         return
     if given.curves:
+        if given.seeds < 2:
+            parser.error("--seeds: from 2, for a deviation")
         with tempfile.TemporaryDirectory() as name:
             os.environ["TRANSFERHUB_HOME"] = name
             curves(given.curves, given)

@@ -77,14 +77,26 @@ def test_values_far_from_zero_are_learnt_as_well(files, tiny, tmp_path, lines):
     assert any("the network learns (value - " in line for line in lines)
 
 
-@pytest.mark.parametrize(("shift", "begins"), [(0.0, "mean"), (1e4, "0: the network learns distances from it")])
-def test_the_head_begins_with_the_mean_of_the_training_values(files, tiny, tmp_path, shift, begins):
-    task = task_of(files(shift=shift), tiny, tmp_path / "run")
-    values = [float(example.label) for example in task.dataset.train_examples]
-    network = task.build_network()
-    last = [part for part in network.modules() if isinstance(part, torch.nn.Linear)][-1]
-    assert last.bias.tolist() == pytest.approx([np.mean(values) if begins == "mean" else 0.0], abs=1e-5)
-    assert last.bias.requires_grad
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"hidden_units": [8]}, {"long_text": "window", "max_seq_len": 8}],
+    ids=["architecture", "hidden", "windows"],
+)
+def test_the_head_begins_with_the_mean_of_the_rows_that_are_trained_on(files, tiny, tmp_path, more):
+    task = task_of(files(), tiny, tmp_path / "run", **more)
+    task.dataset.dev_examples = []  # a tenth of the training rows instead
+    values = [float(example.label) for example in task.rows().train_examples]
+    assert len(values) < len(task.dataset.train_examples)
+    assert last_bias(task.build_network()).tolist() == pytest.approx([np.mean(values)], abs=1e-6)
+
+
+def test_where_values_are_far_from_zero_the_head_begins_at_zero(files, tiny, tmp_path):
+    task = task_of(files(shift=1e4), tiny, tmp_path / "run")
+    assert last_bias(task.build_network()).tolist() == pytest.approx([0.0], abs=1e-5)
+
+
+def last_bias(network):
+    return [part for part in network.modules() if isinstance(part, torch.nn.Linear)][-1].bias
 
 
 def test_of_an_error_the_lowest_is_the_best(files, tiny, tmp_path):

@@ -34,7 +34,6 @@ def compare(
     rows = flags.rows()
     from transferhub.task.compare import WAYS
     from transferhub.task.compare import compare as run
-    from transferhub.task.confidence import heading
 
     def make(way: str, place: Path) -> "BaseTask":
         frozen = way == "frozen"
@@ -50,7 +49,5 @@ def compare(
         print(json.dumps({**results, "checkpoint_dir": str(folder)}, ensure_ascii=False))
         return
     print("\n".join(compared.lines()))
-    if flags.confidence_interval is not None:
-        print(f"[…]  {heading(flags.confidence_interval)}")
     print(f"curves      {folder / 'compare.svg'}")
     print(f"next        hub predict {compared.results[compared.best].best_model} FILE")

@@ -25,7 +25,7 @@ def finetune(
     """
     _ = flags.task_class  # a task that does not exist is said before anything is loaded
     config = flags.config()
-    from transferhub.task.confidence import heading, in_line
+    from transferhub.task.confidence import in_line, legend
 
     result = flags.build(flags.rows(), config).finetune_and_eval()
     if as_json:
@@ -35,8 +35,7 @@ def finetune(
     for split, scores in (("dev", result.dev), ("test", result.test)):
         if scores:
             print(f"{split:5}" + in_line(scores, result.intervals.get(split, {})))
-    if result.intervals and config.confidence_interval is not None:
-        print(f"[…]  {heading(config.confidence_interval)}")
+    print("".join(f"{line}\n" for line in legend([result.intervals])), end="")
     print(f"best model  {result.best_model}\nreport      {result.report}")
     print(f"curves      hub board {result.checkpoint_dir}")
     print(f"next        hub predict {result.best_model} FILE")

@@ -38,11 +38,11 @@ def load_triples(files: Mapping[str, Any], label_list: Sequence[str] | None = No
                 expected='a data set of triples, a csv or tsv file of them, or {"train": file, "dev": file}',
             )
         if path is not None:
-            setattr(made, f"{split}_examples", read_triples(path, labelled=True, **form))
+            setattr(made, f"{split}_examples", read_triples(path, labelled=True, two_labels=label_list is None, **form))
     return made
 
 
-def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
+def read_triples(path: str | Path, *, labelled: bool, two_labels: bool = False, **form: Any) -> Examples:
     """Read the triples of a csv or tsv file.
 
     Columns are told by their names (``query left right label``, or ``text_a text_b text_c label``); else they are the
@@ -51,6 +51,7 @@ def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
     Args:
         path: The file.
         labelled: Whether rows must have a label; else none is read.
+        two_labels: Whether a third label is refused, where nobody says which ones there are.
         **form: ``delimiter``, ``encoding``, ``header``, ``quoted``, as for `hub.dataset.load`.
 
     Raises:
@@ -79,8 +80,10 @@ def read_triples(path: str | Path, *, labelled: bool, **form: Any) -> Examples:
             empty = [USUAL[role][0] for role, cell in zip(wanted, cells, strict=True) if not cell.strip()]
             if empty:
                 raise DataError(f"{table.where(line)}: {', '.join(empty)} is empty", expected="a triple")
-            if label is not None and labels.setdefault(label, line) == line and len(labels) > 2:
-                first = ", ".join(f"{name!r} (line {place})" for name, place in list(labels.items())[:2])
+            if label is not None:
+                labels.setdefault(label, line)
+            if two_labels and len(labels) > 2:
+                first = ", ".join(f"{name!r:.60} (line {place})" for name, place in list(labels.items())[:2])
                 raise DataError(
                     f"{table.where(line)}: the label {label!r:.60} is a third one, after {first}",
                     expected="two labels: the right text is nearer, or the left one",

@@ -74,7 +74,7 @@ ALIASES = {
 _ANYWAY = "it is so anyway"
 _ALWAYS = "TensorBoard's files lie in run/visualization, the page in run/report.html"
 NO_EFFECT = {
-    "pad_to_max_length": "batches are padded to their longest row, which changes no result",
+    "pad_to_max_length": "batches are padded to about their longest row, which changes no result",
     "cache_dir": "modules lie in $TRANSFERHUB_HOME",
     "overwrite_cache": "what is kept of rows is known by its content",
     "use_fast_tokenizer": _ANYWAY,

@@ -29,9 +29,9 @@ class Padding:
         values: Column name → the value that fills up.
         left: Whether the filling stands before the row, as XLNet has it, instead of after it.
         length: Fill up to this length, for networks that read length as features; None: the longest row of a batch.
-        rounded_to: Of the longest row's length keep four bits (8 … 15, 16, 18, 20 … 60, 64, 72 …), rounding up, but no
-            further than to this; None: its own length. On a CPU kernels are compiled for each size, and kept: those of
-            60 lengths of a small BERT take 440 MB.
+        rounded_to: Of the longest row's length keep four bits (8 … 15, 16, 18, 20 … 60, 64, 72 …), rounding up, but
+            no further than to this; None: its own length. On every device alike, so that runs are; on a CPU kernels
+            are compiled for each size, and kept: those of 60 lengths of a small BERT take 440 MB.
     """
 
     values: Mapping[str, int]
@@ -173,7 +173,7 @@ class Columns:
         return len(pieces) * int(self._of_pieces[pieces].max())
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
-        """Cut rows out and pad their pieces to the longest of them, or to `length`.
+        """Cut rows out and pad their pieces, as the padding says or to `length`.
 
         Args:
             rows: Row numbers, in the order of the batch.

@@ -42,7 +42,7 @@ class SlotColumns(Columns):
         return sum(self._texts.padded(first + slot) for slot in range(self.slots))
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
-        """Cut rows out; each slot is padded to the longest of its texts, or to `length`.
+        """Cut rows out; each slot is padded by itself, as the padding says, or to `length`.
 
         Returns:
             For each slot, with its ending: column name → int64 ``[B, L]``, and ``input_mask``; ``labels`` ``[B]`` if

@@ -1,5 +1,6 @@
 """What all readers of texts have in common: rows → columns, cached on disk, and what is said of them."""
 
+import dataclasses
 import hashlib
 import json
 from abc import abstractmethod
@@ -212,11 +213,12 @@ class TextReader(Reader):
         columns = self.columns(phase) if data is None else self.encode(data)
         order = np.random.permutation(len(columns)) if shuffle and phase == "train" else np.arange(len(columns))
         size = max(1, batch_size // self.max_seq_len) if self.in_tokens else batch_size
+        pad = dataclasses.replace(self.pad, rounded_to=None)  # the longest row's own length, as in 1.x
 
         def batches() -> Iterator[Any]:
             for start in range(0, len(order), size):
                 rows = order[start : start + size]
-                arrays = self.arrays(columns.batch(rows, self.pad, self.padded_length), columns.lengths[rows])
+                arrays = self.arrays(columns.batch(rows, pad, self.padded_length), columns.lengths[rows])
                 if columns.labels is not None:
                     labels = columns.labels[rows]
                     arrays.append(labels.astype(np.int64) if labels.ndim > 1 else labels[:, None])

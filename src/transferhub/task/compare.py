@@ -10,7 +10,7 @@ from transferhub import atomic
 from transferhub.engine import checkpoint
 from transferhub.log import logger
 from transferhub.report.charts import Line, line_chart, svg_file
-from transferhub.task.confidence import bounds
+from transferhub.task.confidence import bounds_of, legend
 from transferhub.task.result import RunResult
 
 if TYPE_CHECKING:
@@ -41,17 +41,18 @@ class Compared:
         rows = [["", *(f"{split} {name}" for split, name in names), "examples/s", "best step"]]
         for way, result in self.results.items():
             scores = [
-                f"{getattr(result, split)[name]:.4f}{bounds(result.intervals.get(split, {}), name)}"
+                f"{getattr(result, split)[name]:.4f}{bounds_of(result.intervals.get(split, {}), name)}"
                 for split, name in names
             ]
             rows.append([way, *scores, f"{result.examples_per_second:g}", f"{result.best_step} of {result.steps}"])
         return rows
 
     def lines(self) -> list[str]:
-        """The table, ready to be printed."""
+        """The table, ready to be printed, and what the intervals in it are."""
         rows = self.table()
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return table + legend(result.intervals for result in self.results.values())
 
     def picture(self) -> str:
         """The main score on dev over the steps, a line a way, as an SVG file's text."""

@@ -1,7 +1,7 @@
 """Scores of a trained network with confidence intervals, where these are asked for."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from transferhub.engine.evaluation import evaluate
@@ -95,6 +95,12 @@ def heading(level: float) -> str:
     return f"{100 * level:g} % confidence intervals (bootstrap, {DRAWS:,} draws)"
 
 
+def legend(found: Iterable[Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> list[str]:
+    """A line for each level among intervals by split, score and `as_json`: what the figures in brackets are."""
+    levels = {each["level"] for splits in found for scores in splits.values() for each in scores.values()}
+    return [f"[…]  {heading(level)}" for level in sorted(levels)]
+
+
 def lines(scores: Mapping[str, float], found: Mapping[str, Interval]) -> list[str]:
     """Each score with its interval, a line each."""
     return [f"{name:10} {value:.5f}{_bounds(found.get(name))}" for name, value in scores.items()]
@@ -102,10 +108,10 @@ def lines(scores: Mapping[str, float], found: Mapping[str, Interval]) -> list[st
 
 def in_line(scores: Mapping[str, float], found: Mapping[str, Mapping[str, Any]]) -> str:
     """All scores in one line, with their intervals, which are as `as_json` gives them."""
-    return "  ".join(f"{name} {value:.4f}{bounds(found, name)}" for name, value in scores.items())
+    return "  ".join(f"{name} {value:.4f}{bounds_of(found, name)}" for name, value in scores.items())
 
 
-def bounds(found: Mapping[str, Mapping[str, Any]], name: str) -> str:
+def bounds_of(found: Mapping[str, Mapping[str, Any]], name: str) -> str:
     """A blank and a score's interval, of those that `as_json` gives; nothing where it has none."""
     return _bounds(Interval(**found[name]) if name in found else None)
 

@@ -30,9 +30,9 @@ FAR = 10.0  # beyond such values a new layer at a fine-tuning rate does not come
 class RegressionTask(TextTask):
     """A number of a text or a pair, by the squared error.
 
-    The head's last bias begins as the mean of the training values: no step goes into finding it. Where these are more
-    than 10 from 0, the network learns them less their mean and divided by their standard deviation, and answers are
-    brought back; `shift` and `scale` say so, and so does the model's card.
+    The head's last bias, where it has one, begins as the mean of what it learns: no step goes into finding it. Where
+    the training values are more than 10 from 0, the network learns them less their mean and divided by their standard
+    deviation, and answers are brought back; `shift` and `scale` say so, and so does the model's card.
 
     Args:
         feature: The Variable that the head stands on, ``[B, width]``; None: the module's ``pooled_output``.
@@ -123,10 +123,10 @@ class RegressionTask(TextTask):
         return [self.logits(self.head(1, ["value"]), 1)]
 
     def build_network(self, seed: int | None = None) -> Network:
-        """The network to train."""
+        """The network to train; where there are training rows, its head begins with their mean."""
         network = super().build_network(seed)
         if self.dataset is not None and len(self.dataset.train_examples):
-            values = self.reader.targets(self.dataset, "train")
+            values = self.reader.targets(self.rows(), "train")
             assert values is not None
             _begin_with((float(values.mean(dtype=np.float64)) - self.shift) / self.scale, network)
         return network
@@ -187,8 +187,9 @@ class RegressionTask(TextTask):
         return {"shift": description["shift"], "scale": description["scale"]}
 
 
-def _begin_with(number: float, network: nn.Module) -> None:
-    """Let the last layer, which gives one number, begin with this one."""
-    layers = [part for part in network.modules() if isinstance(part, nn.Linear) and part.out_features == 1]
+def _begin_with(number: float, network: Network) -> None:
+    """Let the head's last layer begin with a number, where it has a bias."""
+    head = [part for part in network.parts if any(True for _ in part.parameters())][-1]
+    layers = [part for part in head.modules() if isinstance(part, nn.Linear) and part.out_features == 1]
     if layers and layers[-1].bias is not None:
         nn.init.constant_(layers[-1].bias, number)

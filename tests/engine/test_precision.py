@@ -1,8 +1,11 @@
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
-from transferhub.engine import precision
+import transferhub as hub
+from transferhub.engine import precision, training
 
 
 @pytest.fixture
@@ -43,3 +46,19 @@ def test_small_updates_are_not_lost_in_bf16(network):
         working.forget_gradients()
         working.publish()
     torch.testing.assert_close(network[2].bias, before - 1e-3, rtol=1e-4, atol=1e-7)
+
+
+def test_the_working_copy_is_gone_when_the_best_model_is_scored(tmp_path, monkeypatch):
+    copies, alive = [], []
+
+    def working(master, name):
+        made = precision.Working(master, name)
+        copies.append(weakref.ref(made.network))
+        return made
+
+    monkeypatch.setattr(training, "Working", working)
+    config = hub.RunConfig(num_epoch=1, batch_size=8, precision="bf16", checkpoint_dir=tmp_path / "run")
+    task = hub.ModuleTask(nn.Linear(6, 2), (torch.randn(40, 6), torch.arange(40) % 2), config=config)
+    task.add_hook("eval_start", "look", lambda task: alive.append(copies[0]() is not None))
+    assert task.finetune_and_eval().precision == "bf16"
+    assert alive == [False]

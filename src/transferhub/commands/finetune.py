@@ -35,7 +35,8 @@ def finetune(
     for split, scores in (("dev", result.dev), ("test", result.test)):
         if scores:
             print(f"{split:5}" + in_line(scores, result.intervals.get(split, {})))
-    print("".join(f"{line}\n" for line in legend([result.intervals])), end="")
+    for line in legend([result.intervals]):
+        print(line)
     print(f"best model  {result.best_model}\nreport      {result.report}")
     print(f"curves      hub board {result.checkpoint_dir}")
     print(f"next        hub predict {result.best_model} FILE")

@@ -210,6 +210,22 @@ def make_task(tiny, review_files):
     return make
 
 
+class Crash(BaseException):
+    """Stands for the moment at which a process dies; nothing of ours catches it."""
+
+
+def crash_at(task, step: int) -> None:
+    """Train a task until this step has ended, and die."""
+
+    def crash(task, states):
+        if task.current_step == step:
+            raise Crash
+
+    task.add_hook("run_step", "crash", crash)
+    with pytest.raises(Crash):
+        task.finetune_and_eval()
+
+
 def read_json(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 

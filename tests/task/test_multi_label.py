@@ -7,7 +7,7 @@ import transformers
 from sklearn.metrics import f1_score, roc_auc_score
 
 import transferhub as hub
-from conftest import read_json, reviews, write_csv
+from conftest import crash_at, read_json, reviews, write_csv
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, DataError
 
@@ -79,26 +79,16 @@ def test_labels_are_learnt_saved_and_opened_by_transformers(dataset, tiny, tmp_p
 
 
 def test_thresholds_of_the_best_model_are_no_part_of_what_a_run_scores_by(dataset, tiny, tmp_path):
-    def curve(run, stop_at=None):
-        task = hub.MultiLabelClassifierTask(
+    def task(run):
+        return hub.MultiLabelClassifierTask(
             module=hub.Module(directory=tiny),
             dataset=dataset,
             config=config(tmp_path / run, epochs=4),
             metrics_choices=["f1_micro"],
         )
-        if stop_at:
 
-            def stop(task, states):
-                if task.current_step == stop_at:
-                    raise KeyboardInterrupt
-
-            task.add_hook("run_step", "stop", stop)
-            with pytest.raises(KeyboardInterrupt):
-                task.finetune_and_eval()
-            return curve(run)
-        return task.finetune_and_eval()
-
-    whole, gone_on = curve("whole"), curve("stopped", stop_at=30)
+    crash_at(task("stopped"), 30)
+    whole, gone_on = task("whole").finetune_and_eval(), task("stopped").finetune_and_eval()
     assert gone_on.dev == whole.dev
     assert gone_on.test == whole.test
 

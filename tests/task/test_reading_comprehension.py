@@ -10,7 +10,7 @@ import torch
 
 import transferhub as hub
 from architectures import SETTINGS, write_architecture
-from conftest import BAD, GOOD, WORDS
+from conftest import BAD, GOOD, WORDS, crash_at
 from transferhub import atomic
 from transferhub.dataset import InputExample, ReadingExample
 from transferhub.engine.evaluation import tensors
@@ -200,25 +200,11 @@ def test_hidden_layers_are_a_head_of_ours_that_is_loaded_again(make_reading, fil
     assert f"<b>{f1:.4g}</b>f1 on dev" in (in_tmp / "run" / "report.html").read_text(), "in percent already"
 
 
-class Crash(BaseException):
-    """Stands for the moment at which a process dies."""
-
-
 @pytest.mark.parametrize("moment", [1, 5])
 def test_a_run_that_was_stopped_ends_with_the_same_bits(make_reading, in_tmp, moment):
     def run(folder, crash=None):
         task = make_reading({"checkpoint_dir": folder, "save_ckpt_interval": 3, "log_interval": 2})
-        if crash is None:
-            return task.finetune_and_eval()
-
-        def die(task, states):
-            if task.current_step == crash:
-                raise Crash
-
-        task.add_hook("run_step", "crash", die)
-        with pytest.raises(Crash):
-            task.finetune_and_eval()
-        return None
+        return task.finetune_and_eval() if crash is None else crash_at(task, crash)
 
     quiet = run("quiet")
     run("stopped", moment)

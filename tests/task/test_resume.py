@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from conftest import crash_at
 from transferhub import atomic
 from transferhub.engine.run_folder import read_record
 from transferhub.errors import RunError
@@ -11,23 +12,9 @@ from transferhub.errors import RunError
 FILES = ("best_model/model.safetensors", "step_16/model.safetensors", "step_16/optimizer.safetensors")
 
 
-class Crash(BaseException):
-    """Stands for the moment at which a process dies; nothing of ours catches it."""
-
-
-def run(make_task, folder, crash_at=None, **settings):
+def run(make_task, folder, crash=None, **settings):
     task = make_task(checkpoint_dir=folder, **{"save_ckpt_interval": 3, **settings})
-    if crash_at is not None:
-
-        def crash(task, states):
-            if task.current_step == crash_at:
-                raise Crash
-
-        task.add_hook("run_step", "crash", crash)
-        with pytest.raises(Crash):
-            task.finetune_and_eval()
-        return None
-    return task.finetune_and_eval()
+    return task.finetune_and_eval() if crash is None else crash_at(task, crash)
 
 
 def bits(folder):
@@ -39,7 +26,7 @@ def bits(folder):
 def test_crashes_do_not_change_a_bit(make_task, in_tmp, precision, moments):
     quiet = run(make_task, "quiet", precision=precision)
     for moment in moments:
-        run(make_task, "stopped", crash_at=moment, precision=precision)
+        run(make_task, "stopped", crash=moment, precision=precision)
     stopped = run(make_task, "stopped", precision=precision)
     assert bits(in_tmp / "stopped") == bits(in_tmp / "quiet")
     assert (stopped.dev, stopped.test, stopped.best_step) == (quiet.dev, quiet.test, quiet.best_step)
@@ -56,7 +43,7 @@ def test_curves_and_log_lines_go_on_as_if_nothing_had_happened(make_task, in_tmp
     run(make_task, "quiet", log_interval=5)
     said = [line.split("[step/sec")[0] for line in lines if "TRAIN" in line]
     lines.clear()
-    run(make_task, "stopped", crash_at=8, log_interval=5)
+    run(make_task, "stopped", crash=8, log_interval=5)
     lines.clear()
     run(make_task, "stopped", log_interval=5)
     assert [line.split("[step/sec")[0] for line in lines if "TRAIN" in line] == said[1:], "from step 6 on"
@@ -66,7 +53,7 @@ def test_curves_and_log_lines_go_on_as_if_nothing_had_happened(make_task, in_tmp
 @pytest.mark.parametrize("fault", ["flip", "cut", "gone"])
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(make_task, in_tmp, lines, file, fault):
     run(make_task, "quiet")
-    run(make_task, "stopped", crash_at=8)
+    run(make_task, "stopped", crash=8)
     path = in_tmp / "stopped" / "step_6" / file
     content = bytearray(path.read_bytes())
     if fault == "flip":
@@ -84,7 +71,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(make_task, in_t
 
 def test_a_half_written_checkpoint_and_best_model_are_cleared_away(make_task, in_tmp):
     run(make_task, "quiet")
-    run(make_task, "stopped", crash_at=11)
+    run(make_task, "stopped", crash=11)
     (in_tmp / "stopped" / ".step_12.7-7.part").mkdir()
     (in_tmp / "stopped" / "best_model").rename(in_tmp / "stopped" / ".best_model.old")
     run(make_task, "stopped")
@@ -111,7 +98,7 @@ def test_a_finished_run_that_was_moved_still_knows_its_result(make_task, in_tmp)
 
 
 def test_only_intervals_may_differ(make_task, in_tmp):
-    run(make_task, "run", crash_at=5)
+    run(make_task, "run", crash=5)
     with pytest.raises(RunError, match=r"batch_size: 8 there, 4 now"):
         run(make_task, "run", batch_size=4)
     run(make_task, "run", log_interval=1, save_ckpt_interval=None, eval_interval=6)
@@ -119,7 +106,7 @@ def test_only_intervals_may_differ(make_task, in_tmp):
 
 
 def test_changed_rows_are_another_run(make_task, in_tmp, review_files):
-    run(make_task, "run", crash_at=5)
+    run(make_task, "run", crash=5)
     review_files["train"].write_text(review_files["train"].read_text() + "good,positive\n")
     with pytest.raises(RunError, match=r"data\.train: '64 rows, sha256 \w+' there, '65 rows"):
         run(make_task, "run")
@@ -127,7 +114,7 @@ def test_changed_rows_are_another_run(make_task, in_tmp, review_files):
 
 def test_without_a_folder_the_unfinished_run_is_found(make_task, in_tmp):
     run(make_task, "quiet")
-    run(make_task, None, crash_at=8)
+    run(make_task, None, crash=8)
     (left,) = in_tmp.glob("ckpt_*")
     result = run(make_task, None)
     assert result.checkpoint_dir == left.name
@@ -137,7 +124,7 @@ def test_without_a_folder_the_unfinished_run_is_found(make_task, in_tmp):
 
 def test_of_rolling_checkpoints_the_last_two_stay(make_task, in_tmp, monkeypatch):
     monkeypatch.setattr("transferhub.engine.training.ROLLING_SHARE", 1e9)
-    run(make_task, "run", crash_at=15, save_ckpt_interval=None, eval_interval=2)
+    run(make_task, "run", crash=15, save_ckpt_interval=None, eval_interval=2)
     assert sorted(int(path.name[5:]) for path in (in_tmp / "run").glob("step_*")) == [12, 14]
     run(make_task, "run", save_ckpt_interval=None, eval_interval=2)
     assert read_record(in_tmp / "run")["status"] == "finished"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 PICTURES = ("image-classification", "image-multi-label")
 OF_PAIRS = ("text-matching", "pointwise-text-matching")
 COLUMNS = ("text_column", "label_column")
-OF_TEXTS = ("text_pair_column", "delimiter", "encoding", "header", "quoted")  # flags that say nothing of pictures
+FORM = ("delimiter", "encoding", "header", "quoted")
+OF_TEXTS = ("text_pair_column", *FORM)  # flags that say nothing of pictures
 
 
 def read(flags: "TaskFlags") -> "BaseDataset":
@@ -43,7 +44,7 @@ def read(flags: "TaskFlags") -> "BaseDataset":
         return _pictures(flags, path, label)
     _refuse_pictures(flags)
     given = {"text": flags.text_column, "text_pair": flags.text_pair_column, "label": label}
-    form = {name: getattr(flags, name) for name in ("delimiter", "encoding", "header", "quoted")}
+    form = {name: getattr(flags, name) for name in FORM}
     if flags.task == "pairwise-text-matching":
         return _triples(flags, path, given, form)
     names = options.names_of(flags.label_list)

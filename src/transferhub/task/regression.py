@@ -111,12 +111,16 @@ class RegressionTask(TextTask):
     @property
     def _line(self) -> tuple[float, float]:
         if self._given is None:
-            values = self.reader.targets(self.rows(), "train")
-            assert values is not None
-            mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+            mean, deviation = self._mean_and_deviation()
             far = abs(mean) + deviation > FAR
             self._given = (mean, deviation) if far and deviation > 0 else (0.0, 1.0)
         return self._given
+
+    def _mean_and_deviation(self) -> tuple[float, float]:
+        """Of the values that are trained on."""
+        values = self.reader.targets(self.rows(), "train")
+        assert values is not None
+        return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
 
     def _build_net(self) -> list[Variable]:
         """The number, ``[B, 1]``."""
@@ -126,9 +130,7 @@ class RegressionTask(TextTask):
         """The network to train; where there are training rows, its head begins with their mean."""
         network = super().build_network(seed)
         if self.dataset is not None and len(self.dataset.train_examples):
-            values = self.reader.targets(self.rows(), "train")
-            assert values is not None
-            _begin_with((float(values.mean(dtype=np.float64)) - self.shift) / self.scale, network)
+            _begin_with((self._mean_and_deviation()[0] - self.shift) / self.scale, network)
         return network
 
     def losses(self, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:

@@ -115,7 +115,8 @@ def test_ctrl_c_stops_all_workers_with_checkpoints(start, in_tmp):
     process, log = start("--trials", "40", "--workers", "2", until=both_train)
     workers = children_of(process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, log.read_text()
+    # With -m, Python dies of the signal instead where Ctrl-C met an exec() of a text, as imports do: 130 in a shell.
+    assert process.wait(60) in (130, -signal.SIGINT), log.read_text()
     assert "Traceback" not in log.read_text() + (in_tmp / "study/worker-1.log").read_text()
     assert not any(alive(pid) for pid in workers)
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import transferhub as hub
 from architectures import write_architecture
-from conftest import reviews
+from conftest import Crash, reviews
 from transferhub import atomic
 from transferhub.engine.events import Events
 from transferhub.engine.kernels import speed_up
@@ -142,10 +142,6 @@ class Objective:
 
     def meter(self, columns=None):
         return ClassMeter(2, {"acc": None})
-
-
-class Crash(BaseException):
-    """Stands for the moment at which a process dies."""
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from conftest import crash_at
+
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]
 
 
@@ -15,17 +17,7 @@ def test_a_run_on_the_gpu_learns_and_its_model_predicts_the_same_on_the_cpu(make
 
 
 def test_a_stopped_run_goes_on_on_the_gpu(make_task, in_tmp):
-    class Crash(BaseException):
-        pass
-
-    def crash(task, states):
-        if task.current_step == 8:
-            raise Crash
-
-    task = make_task(checkpoint_dir="run", save_ckpt_interval=3, use_cuda=True)
-    task.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        task.finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="run", save_ckpt_interval=3, use_cuda=True), 8)
     make_task(checkpoint_dir="run", save_ckpt_interval=3, use_cuda=True).finetune_and_eval()
     make_task(checkpoint_dir="quiet", save_ckpt_interval=3, use_cuda=True).finetune_and_eval()
     one, two = (load_file(in_tmp / name / "step_16" / "model.safetensors") for name in ("run", "quiet"))

@@ -8,12 +8,17 @@ from transferhub.engine.tokens import TokenCount, count
 from transferhub.reader import Columns, Padding
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 9), st.integers(0, 3))
-def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=80),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.sampled_from([Padding({}), Padding({}, rounded_to=30), Padding({}, length=30)]),
+)
+def test_the_places_are_those_of_the_real_batches(lengths, size, seed, pad):
     columns = Columns.from_rows({"input_ids": [[7] * length for length in lengths]}, None)
     batches = epoch_batches(columns.lengths, size, seed, 0)
-    counted = count(columns, batches, 30)
-    real = [columns.batch(rows, Padding({})) for rows in batches]
+    counted = count(columns, batches, pad, 30)
+    real = [columns.batch(rows, pad) for rows in batches]
     assert counted.in_batches == sum(batch["input_ids"].size for batch in real)
     assert counted.tokens == sum(int(batch["input_mask"].sum()) for batch in real) == sum(lengths)
     assert 0 <= counted.padding <= counted.padding_if_fixed < 1
@@ -21,7 +26,7 @@ def test_the_places_are_those_of_the_real_batches(lengths, size, seed):
 
 def test_the_line_says_rows_tokens_and_padding():
     columns = Columns.from_rows({"input_ids": [[7] * length for length in (10, 20, 30, 40)]}, None)
-    counted = count(columns, [np.array([0, 1]), np.array([2, 3])], 128)
+    counted = count(columns, [np.array([0, 1]), np.array([2, 3])], Padding({}), 128)
     assert counted == TokenCount(4, 100, 2 * 20 + 2 * 40, 128, 4)
     said = "4 rows, 100 tokens, 25 a row; 17 % padding in length-grouped batches (80 % if all were padded to 128)"
     assert counted.line == said

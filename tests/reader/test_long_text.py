@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import transferhub as hub
-from conftest import WORDS
+from conftest import WORDS, crash_at
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError
@@ -145,18 +145,8 @@ def test_what_is_cut_off_cannot_be_learnt_but_both_ends_can(tiny, in_tmp):
 
 
 def test_a_run_in_windows_that_is_stopped_ends_with_the_same_bits(tiny, in_tmp):
-    class Crash(BaseException):
-        pass
-
-    def crash(task, _):
-        if task.current_step == 8:
-            raise Crash
-
     task(tiny, "window", "quiet", num_epoch=2).finetune_and_eval()
-    stopped = task(tiny, "window", "stopped", num_epoch=2)
-    stopped.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        stopped.finetune_and_eval()
+    crash_at(task(tiny, "window", "stopped", num_epoch=2), 8)
     task(tiny, "window", "stopped", num_epoch=2).finetune_and_eval()
     names = ("step_12/model.safetensors", "step_12/optimizer.safetensors")
     assert all(atomic.sha256(in_tmp / "quiet" / n) == atomic.sha256(in_tmp / "stopped" / n) for n in names)

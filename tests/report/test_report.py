@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from conftest import crash_at
 from recorded import visualdl
 from transferhub.report.charts import Line, line_chart
 from transferhub.report.html import Confusion, Mistake, Report, write_report
@@ -133,16 +134,8 @@ def test_visualdl_where_it_is_installed_is_given_the_same_curves(make_task, in_t
 
 
 def test_visualdl_reads_one_file_of_a_folder_so_a_run_that_goes_on_writes_all_again(make_task, in_tmp, visualdl):
-    def stop(task, *_):
-        if task.current_step >= 8:
-            raise KeyboardInterrupt
-
-    quiet = make_task(checkpoint_dir="quiet")
-    quiet.finetune_and_eval()
-    stopped = make_task(checkpoint_dir="run")
-    stopped.add_hook("run_step", "stop", stop)
-    with pytest.raises(KeyboardInterrupt):
-        stopped.finetune_and_eval()
+    make_task(checkpoint_dir="quiet").finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="run"), 8)
     make_task(checkpoint_dir="run").finetune_and_eval()
     whole, first, second = visualdl.written
     assert [step for _, _, step in first.scalars][-1] <= 8

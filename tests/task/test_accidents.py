@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
+from conftest import crash_at
 from transferhub import atomic
 from transferhub.errors import HubError, RunError, StorageError, TrainingError
 
@@ -23,15 +24,6 @@ LAST = ("best_model/model.safetensors", "step_16/model.safetensors", "step_16/op
 
 def bits(folder):
     return {name: atomic.sha256(folder / name) for name in LAST}
-
-
-class Crash(BaseException):
-    """Stands for the moment at which a process dies."""
-
-
-def crash(task, _):
-    if task.current_step == 8:
-        raise Crash
 
 
 @contextlib.contextmanager
@@ -169,9 +161,7 @@ def test_a_run_in_parts_that_is_stopped_ends_with_the_same_bits(make_task, in_tm
             task = make_task(checkpoint_dir=name, save_ckpt_interval=3)
             short_of_memory(task, most_rows=4)
             if start < crashes:
-                task.add_hook("run_step", "crash", crash)
-                with pytest.raises(Crash):
-                    task.finetune_and_eval()
+                crash_at(task, 8)
             else:
                 task.finetune_and_eval()
     assert bits(in_tmp / "stopped") == bits(in_tmp / "quiet")
@@ -224,10 +214,7 @@ def test_prediction_short_of_memory_is_done_in_halves(make_task, in_tmp, monkeyp
 
 def test_a_clock_that_was_set_back_changes_nothing(make_task, in_tmp, monkeypatch):
     make_task(checkpoint_dir="quiet", save_ckpt_interval=3).finetune_and_eval()
-    task = make_task(checkpoint_dir="back", save_ckpt_interval=3)
-    task.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        task.finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="back", save_ckpt_interval=3), 8)
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - 400 * 86400)
     for path in [*(in_tmp / "back").rglob("*")]:
@@ -238,10 +225,7 @@ def test_a_clock_that_was_set_back_changes_nothing(make_task, in_tmp, monkeypatc
 
 
 def test_a_best_model_that_was_damaged_is_said_and_the_run_goes_on(make_task, in_tmp, lines):
-    task = make_task(checkpoint_dir="run", save_ckpt_interval=3)
-    task.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        task.finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="run", save_ckpt_interval=3), 8)
     weights = in_tmp / "run" / "best_model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     result = make_task(checkpoint_dir="run", save_ckpt_interval=3).finetune_and_eval()
@@ -251,10 +235,7 @@ def test_a_best_model_that_was_damaged_is_said_and_the_run_goes_on(make_task, in
 
 
 def test_rows_that_changed_since_are_refused_with_the_difference(make_task, in_tmp, review_files):
-    task = make_task(checkpoint_dir="run")
-    task.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        task.finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="run"), 8)
     text = review_files["train"].read_text()
     review_files["train"].write_text(text.replace("negative", "positive", 1))
     with pytest.raises(RunError, match=r"data\.train: '64 rows, sha256 \w+' there, '64 rows, sha256 \w+' now"):

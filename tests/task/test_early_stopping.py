@@ -5,6 +5,7 @@ import json
 import pytest
 
 import transferhub as hub
+from conftest import Crash, crash_at
 from transferhub import atomic
 from transferhub.engine.config import RunConfig
 from transferhub.engine.training import Splits, Training
@@ -14,15 +15,11 @@ from transferhub.reader import Columns
 SETTINGS = {"num_epoch": 4, "eval_interval": 2, "early_stopping": 3, "save_ckpt_interval": 1}
 
 
-class Crash(BaseException):
-    """Stands for the moment at which a process dies; nothing of ours catches it."""
-
-
 @pytest.fixture
 def make(make_task):
     """A task of 32 steps whose dev scores are, evaluation for evaluation, those given."""
 
-    def task(folder, scores=(0.1, 0.5, 0.4, 0.5, 0.3, 0.9), crash_at=None, **settings):
+    def task(folder, scores=(0.1, 0.5, 0.4, 0.5, 0.3, 0.9), **settings):
         made = make_task(checkpoint_dir=folder, **{**SETTINGS, **settings})
         meter = made.meter
 
@@ -34,13 +31,6 @@ def make(make_task):
             return result
 
         made.meter = scored
-        if crash_at is not None:
-
-            def crash(task, states):
-                if task.current_step == crash_at:
-                    raise Crash
-
-            made.add_hook("run_step", "crash", crash)
         return made
 
     return task
@@ -78,8 +68,7 @@ def test_a_run_that_ends_as_its_patience_does_has_not_stopped_early(make, in_tmp
 def test_crashes_change_neither_the_step_nor_a_bit(make, in_tmp, moments):
     quiet = make("quiet").finetune_and_eval()
     for moment in moments:
-        with pytest.raises(Crash):
-            make("stopped", crash_at=moment).finetune_and_eval()
+        crash_at(make("stopped"), moment)
     stopped = make("stopped").finetune_and_eval()
     assert (stopped.steps, stopped.best_step, stopped.notes) == (quiet.steps, quiet.best_step, quiet.notes)
     assert bits(in_tmp / "stopped", 10) == bits(in_tmp / "quiet", 10)
@@ -148,8 +137,7 @@ def test_it_needs_evaluations(make, tiny, review_files, in_tmp):
 
 
 def test_a_damaged_best_model_gives_the_run_its_patience_back(make, in_tmp):
-    with pytest.raises(Crash):
-        make("run", crash_at=9).finetune_and_eval()
+    crash_at(make("run"), 9)
     (in_tmp / "run" / "best_model" / "model.safetensors").write_bytes(b"")
     result = make("run").finetune_and_eval()
     assert (result.best_step, result.steps) == (12, 18), "0.3 at step 10 is the best there is, then 0.9 at step 12"

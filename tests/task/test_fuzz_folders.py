@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import transferhub as hub
+from conftest import crash_at
 from mutations import mutate
 from transferhub.errors import HubError
 from transferhub.graph import Network
@@ -64,15 +65,7 @@ def test_damaged_best_models(make_task, in_tmp):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damaged_runs(make_task, in_tmp):
-    task = make_task(checkpoint_dir="run", num_epoch=1, save_ckpt_interval=3)
-
-    def stop(task, _):
-        if task.current_step == 7:
-            raise KeyboardInterrupt
-
-    task.add_hook("run_step", "stop", stop)
-    with pytest.raises(KeyboardInterrupt):
-        task.finetune_and_eval()
+    crash_at(make_task(checkpoint_dir="run", num_epoch=1, save_ckpt_interval=3), 7)
     shutil.rmtree(in_tmp / "run" / "visualization")
 
     def use(folder):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import transferhub as hub
-from conftest import WORDS, reviews
+from conftest import WORDS, crash_at, reviews
 from transferhub import atomic, fluid
 from transferhub.dataset import BaseDataset, InputExample
 from transferhub.errors import ConfigError, HubError, RunError
@@ -88,22 +88,12 @@ def elmo_and_gru(elmo, dataset, run):
 
 
 def test_elmo_beside_an_embedding_under_a_gru_trains_resumes_and_opens_alone(elmo, dataset, in_tmp):
-    class Crash(BaseException):
-        pass
-
-    def crash(task, _):
-        if task.current_step == 7:
-            raise Crash
-
     quiet = elmo_and_gru(elmo, dataset, "quiet")
     assert any("x30" in line for line in str(quiet.plan()).splitlines())
     result = quiet.finetune_and_eval()
     assert result.dev["acc"] >= 0.5
     assert list(in_tmp.glob("quiet/vdllog/*tfevents*")), "where document 001 looks"
-    stopped = elmo_and_gru(elmo, dataset, "stopped")
-    stopped.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        stopped.finetune_and_eval()
+    crash_at(elmo_and_gru(elmo, dataset, "stopped"), 7)
     elmo_and_gru(elmo, dataset, "stopped").finetune_and_eval()
     names = ("step_12/model.safetensors", "step_12/optimizer.safetensors", "best_model/network.safetensors")
     assert all(atomic.sha256(in_tmp / "quiet" / n) == atomic.sha256(in_tmp / "stopped" / n) for n in names)

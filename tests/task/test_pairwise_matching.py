@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import transferhub as hub
+from conftest import crash_at
 from matching_rows import config, dataset, pairs, triples, vectors
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, TripleExample
@@ -83,18 +84,8 @@ def test_of_pairs_the_similarity_is_given(module, rows, in_tmp):
 
 
 def test_a_stopped_run_ends_with_the_same_bits(module, rows, in_tmp):
-    class Crash(BaseException):
-        pass
-
-    def crash(task, _):
-        if task.current_step == 7:
-            raise Crash
-
     quiet = make(module, rows, "quiet", num_epoch=3).finetune_and_eval()
-    stopped = make(module, rows, "stopped", num_epoch=3)
-    stopped.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        stopped.finetune_and_eval()
+    crash_at(make(module, rows, "stopped", num_epoch=3), 7)
     again = make(module, rows, "stopped", num_epoch=3).finetune_and_eval()
     assert (again.dev, again.test) == (quiet.dev, quiet.test)
     names = ("step_12/model.safetensors", "step_12/optimizer.safetensors", "best_model/network.safetensors")

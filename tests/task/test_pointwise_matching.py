@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import transferhub as hub
+from conftest import crash_at
 from matching_rows import config, dataset, pairs, triples, vectors
 from transferhub import atomic
 from transferhub.errors import ConfigError, DataError
@@ -63,18 +64,8 @@ def test_what_goes_together_is_learnt(module, rows, in_tmp):
 
 
 def test_a_stopped_run_ends_with_the_same_bits(module, rows, in_tmp):
-    class Crash(BaseException):
-        pass
-
-    def crash(task, _):
-        if task.current_step == 7:
-            raise Crash
-
     quiet = make(module, rows, "quiet", "gru", num_epoch=3).finetune_and_eval()
-    stopped = make(module, rows, "stopped", "gru", num_epoch=3)
-    stopped.add_hook("run_step", "crash", crash)
-    with pytest.raises(Crash):
-        stopped.finetune_and_eval()
+    crash_at(make(module, rows, "stopped", "gru", num_epoch=3), 7)
     again = make(module, rows, "stopped", "gru", num_epoch=3).finetune_and_eval()
     assert (again.dev, again.test) == (quiet.dev, quiet.test)
     names = ("step_12/model.safetensors", "step_12/optimizer.safetensors", "best_model/network.safetensors")

@@ -90,6 +90,14 @@ def test_the_head_begins_with_the_mean_of_the_rows_that_are_trained_on(files, ti
     assert last_bias(task.build_network()).tolist() == pytest.approx([np.mean(values)], abs=1e-6)
 
 
+def test_a_network_that_was_planned_with_other_rows_is_not_trained(files, tiny, tmp_path):
+    task = task_of(files(), tiny, tmp_path / "run")
+    task.plan()
+    task.dataset.train_examples = [row for row in task.dataset.train_examples if float(row.label) > 0]
+    values = [float(row.label) for row in task.dataset.train_examples]
+    assert last_bias(task.take_network()).tolist() == pytest.approx([np.mean(values)], abs=1e-6)
+
+
 def test_where_values_are_far_from_zero_the_head_begins_at_zero(files, tiny, tmp_path):
     task = task_of(files(shift=1e4), tiny, tmp_path / "run")
     assert last_bias(task.build_network()).tolist() == pytest.approx([0.0], abs=1e-5)

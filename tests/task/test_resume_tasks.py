@@ -6,15 +6,11 @@ import torch
 from torch import nn
 
 import transferhub as hub
-from conftest import read_json, reviews
+from conftest import crash_at, read_json, reviews
 from transferhub import atomic
 from transferhub.dataset import BaseDataset, InputExample
 
 NAMES = ["clean", "good", "rude"]
-
-
-class Crash(BaseException):
-    """Stands for the moment at which a process dies."""
 
 
 def texts(kind, label):
@@ -45,7 +41,7 @@ def tensors(tiny, config):
 
 @pytest.mark.parametrize("make", [multi_label, regression, tensors])
 def test_a_run_that_was_stopped_ends_with_the_same_bits_and_log(make, tiny, in_tmp):
-    def go(folder, crash_at=None):
+    def made(folder):
         config = hub.RunConfig(
             num_epoch=2,
             batch_size=8,
@@ -56,22 +52,11 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits_and_log(make, tiny, in_t
             checkpoint_dir=folder,
             strategy=hub.AdamWeightDecayStrategy(learning_rate=5e-3),
         )
-        task = make(tiny, config)
+        return make(tiny, config)
 
-        def crash(task, states):
-            if task.current_step == crash_at:
-                raise Crash
-
-        task.add_hook("run_step", "crash", crash)
-        if crash_at is None:
-            return task.finetune_and_eval()
-        with pytest.raises(Crash):
-            task.finetune_and_eval()
-        return None
-
-    quiet = go("quiet")
-    go("stopped", crash_at=11)
-    assert go("stopped").dev == quiet.dev
+    quiet = made("quiet").finetune_and_eval()
+    crash_at(made("stopped"), 11)
+    assert made("stopped").finetune_and_eval().dev == quiet.dev
     last = f"step_{quiet.steps}"
     weights = sorted(path.name for path in (in_tmp / "quiet" / "best_model").glob("*.safetensors"))
     assert weights

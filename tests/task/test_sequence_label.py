@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
-from conftest import BAD, GOOD, read_json
+from conftest import BAD, GOOD, crash_at, read_json
 from transferhub import atomic
 from transferhub.dataset import InputExample
 from transferhub.errors import ConfigError, DataError, RunError
@@ -200,22 +200,12 @@ def test_probabilities_with_a_crf_are_its_marginals():
 
 @pytest.mark.parametrize("add_crf", [False, True])
 def test_a_stopped_run_ends_with_the_same_bits(make_tagger, in_tmp, add_crf):
-    def go(folder, crash_at=None):
-        task = make_tagger(add_crf=add_crf, num_epoch=2, checkpoint_dir=folder, save_ckpt_interval=5)
-        if crash_at is not None:
-            task.add_hook("run_step", "crash", lambda task, states: stop(task.current_step == crash_at))
-            with pytest.raises(KeyboardInterrupt):
-                task.finetune_and_eval()
-            return None
-        return task.finetune_and_eval()
+    def made(folder):
+        return make_tagger(add_crf=add_crf, num_epoch=2, checkpoint_dir=folder, save_ckpt_interval=5)
 
-    def stop(now):
-        if now:
-            raise KeyboardInterrupt
-
-    quiet = go("quiet")
-    go("stopped", crash_at=13)
-    stopped = go("stopped")
+    quiet = made("quiet").finetune_and_eval()
+    crash_at(made("stopped"), 13)
+    stopped = made("stopped").finetune_and_eval()
     assert (stopped.dev, stopped.test) == (quiet.dev, quiet.test)
     names = ["best_model/model.safetensors", "step_24/model.safetensors", "step_24/optimizer.safetensors"]
     for name in names + ["best_model/beside.safetensors"] * add_crf:

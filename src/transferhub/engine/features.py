@@ -28,6 +28,7 @@ from transferhub.errors import HubError
 from transferhub.graph import Network
 from transferhub.log import logger
 from transferhub.reader import Columns, Padding
+from transferhub.reader.columns import TO_LONGEST
 
 BATCH = 32
 SAMPLE = 4  # rows that are compared with what the network computes
@@ -247,9 +248,9 @@ class FeatureColumns(SettledColumns):
         )
         self._columns, self._features, self._dtype = columns, features, dtype
 
-    def padded(self, rows: npt.ArrayLike) -> int:
+    def padded(self, rows: npt.ArrayLike, pad: Padding = TO_LONGEST) -> int:
         """As the columns count it."""
-        return self._columns.padded(rows)
+        return self._columns.padded(rows, pad)
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """As the columns cut it; of rows without tokens what is not settled alone: a picture need not be decoded."""

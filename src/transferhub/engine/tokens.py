@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from transferhub.reader import Columns
+from transferhub.reader import Columns, Padding
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class TokenCount:
     Args:
         rows: How many.
         tokens: Of all rows, special ones included.
-        in_batches: Places that are computed, each batch counted to the end of its longest row.
+        in_batches: Places that are computed, padding included.
         longest: What a fixed length would pad each row to.
         windows: What the rows are read in: as many as rows, or more where long texts are read in windows.
     """
@@ -48,13 +48,14 @@ class TokenCount:
         )
 
 
-def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], longest: int) -> TokenCount:
+def count(columns: Columns, batches: Sequence[npt.NDArray[np.int64]], pad: Padding, longest: int) -> TokenCount:
     """Count a split with at least one row.
 
     Args:
         columns: Of the split.
         batches: Row numbers, each row in one of them.
+        pad: How their rows are padded.
         longest: ``max_seq_len``.
     """
-    computed, whole = sum(columns.padded(rows) for rows in batches), longest * columns.slots
+    computed, whole = sum(columns.padded(rows, pad) for rows in batches), longest * columns.slots
     return TokenCount(len(columns), int(columns.offsets[-1]), computed, whole, len(columns.offsets) - 1)

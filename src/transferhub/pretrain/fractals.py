@@ -119,7 +119,7 @@ class FractalColumns(Columns):
         said = f"fractals {VERSION} {self.dataset.seed} {self.phase} {len(self)} {self.process!r}"
         return hashlib.sha256(said.encode()).hexdigest()
 
-    def padded(self, rows: npt.ArrayLike) -> int:
+    def padded(self, rows: npt.ArrayLike, pad: Any = None) -> int:
         """How many pictures a batch of these rows holds."""
         return len(np.asarray(rows))
 

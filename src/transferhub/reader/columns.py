@@ -49,6 +49,9 @@ class Padding:
         return max(longest, min(-(-longest // step) * step, self.rounded_to))
 
 
+TO_LONGEST = Padding({})
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some rows on their way into columns.
@@ -167,10 +170,10 @@ class Columns:
         ranges = [np.arange(start, end) for start, end in zip(first, last, strict=True)]
         return np.concatenate([np.empty(0, np.int64), *ranges]), np.repeat(np.arange(len(rows)), last - first)
 
-    def padded(self, rows: npt.ArrayLike) -> int:
+    def padded(self, rows: npt.ArrayLike, pad: Padding = TO_LONGEST) -> int:
         """How many values a batch of these rows holds, padding included."""
         pieces, _ = self.pieces_of(rows)
-        return len(pieces) * int(self._of_pieces[pieces].max())
+        return len(pieces) * pad.width(int(self._of_pieces[pieces].max()))
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """Cut rows out and pad their pieces, as the padding says or to `length`.

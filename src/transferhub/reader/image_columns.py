@@ -78,7 +78,7 @@ class ImageColumns(Columns):
         drawn.seed = seed if self.seed is None else self.seed
         return drawn
 
-    def padded(self, rows: npt.ArrayLike) -> int:
+    def padded(self, rows: npt.ArrayLike, pad: Any = None) -> int:
         """How many pictures a batch of these rows holds."""
         return len(np.asarray(rows))
 

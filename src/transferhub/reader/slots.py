@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from transferhub.dataset import InputExample, TripleExample
 from transferhub.errors import DataError
-from transferhub.reader.columns import Columns, Padding
+from transferhub.reader.columns import TO_LONGEST, Columns, Padding
 from transferhub.reader.text_reader import texts_of
 
 ENDINGS = ("", "_2", "_3")  # of the slots' names, as ``module.context(num_slots=3)`` has them
@@ -36,10 +36,10 @@ class SlotColumns(Columns):
         """The sha256 of all texts' values and of how they make rows."""
         return hashlib.sha256(f"{self.slots} {self._texts.digest}".encode()).hexdigest()
 
-    def padded(self, rows: npt.ArrayLike) -> int:
+    def padded(self, rows: npt.ArrayLike, pad: Padding = TO_LONGEST) -> int:
         """How many values a batch of these rows holds, padding included."""
         first = np.asarray(rows, np.int64) * self.slots
-        return sum(self._texts.padded(first + slot) for slot in range(self.slots))
+        return sum(self._texts.padded(first + slot, pad) for slot in range(self.slots))
 
     def batch(self, rows: npt.ArrayLike, pad: Padding, length: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """Cut rows out; each slot is padded by itself, as the padding says, or to `length`.

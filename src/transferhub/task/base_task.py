@@ -103,7 +103,7 @@ class BaseTask(Standing):
         self.run_path: Path | None = None
         self._saved: Path | None = None  # the best model's folder, for a task that hub.load made
         self._predictor: tuple[Path, float, Network] | None = None
-        self._untrained: tuple[tuple[str, int], Network] | None = None
+        self._untrained: tuple[tuple[str, int], Sequence[Any], Network] | None = None  # made for, rows, what was made
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], network: Sequence[Variable], reader: Reader) -> Self:
@@ -148,11 +148,11 @@ class BaseTask(Standing):
     def plan(self) -> Plan:
         """What the strategy decides for this network, these rows and these epochs; ``print`` it."""
         assert self.config.strategy is not None
-        made_for = str(self.config.strategy), self.config.seed
-        if self._untrained is None or self._untrained[0] != made_for:
-            self._untrained = made_for, self.build_network()
-        network = self._untrained[1]
-        in_epoch = steps_in_epoch(len(self.rows().train_examples), self.config.batch_size)
+        made_for, rows = (str(self.config.strategy), self.config.seed), self.rows().train_examples
+        if self._untrained is None or self._untrained[0] != made_for or self._untrained[1] is not rows:
+            self._untrained = made_for, rows, self.build_network()
+        network = self._untrained[2]
+        in_epoch = steps_in_epoch(len(rows), self.config.batch_size)
         steps = Steps(self.max_train_steps, in_epoch)
         return self.config.strategy.plan(network.described_parameters(), steps)
 
@@ -236,7 +236,7 @@ class BaseTask(Standing):
         """The network to train: what `plan` looked at, or a new one."""
         self.plan()
         assert self._untrained is not None
-        network, self._untrained = self._untrained[1], None
+        network, self._untrained = self._untrained[2], None
         return network
 
     def best_network(self) -> Network:

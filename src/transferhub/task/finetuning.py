@@ -151,10 +151,11 @@ def _count_tokens(task: "BaseTask", splits: Splits, test: Columns | None) -> dic
         return {}
     size, longest = task.config.batch_size, task.reader.max_seq_len
     train = splits.train
-    counts = {"train": count(train, epoch_batches(train.lengths, size, task.config.seed, 0), longest)}
+    batches = epoch_batches(train.lengths, size, task.config.seed, 0)
+    counts = {"train": count(train, batches, splits.pad, longest)}
     for name, columns in (("dev", splits.dev), ("test", test)):
         if columns is not None:
-            counts[name] = count(columns, ordered_batches(columns.lengths, size), longest)
+            counts[name] = count(columns, ordered_batches(columns.lengths, size), splits.pad, longest)
     return counts
 
 

@@ -1,3 +1,4 @@
+import copy
 import weakref
 
 import pytest
@@ -30,9 +31,9 @@ def test_bf16_gradients_reach_fp32_masters_and_values_come_back(network):
         optimizer.step()
         working.forget_gradients()
         working.publish()
-    for master, copy in zip(network.parameters(), working.network.parameters(), strict=True):
-        assert torch.equal(master.bfloat16(), copy)
-        assert copy.grad is None
+    for master, copied in zip(network.parameters(), working.network.parameters(), strict=True):
+        assert torch.equal(master.bfloat16(), copied)
+        assert copied.grad is None
 
 
 def test_small_updates_are_not_lost_in_bf16(network):
@@ -46,6 +47,29 @@ def test_small_updates_are_not_lost_in_bf16(network):
         working.forget_gradients()
         working.publish()
     torch.testing.assert_close(network[2].bias, before - 1e-3, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_convolutions_take_the_steps_that_they_take_in_fp32(fused):
+    """A fused optimiser pairs values by their place in memory, and the copy's convolutions lie with channels last."""
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)).train()
+    pictures, before, moved = torch.randn(16, 3, 12, 12), copy.deepcopy(made.state_dict()), {}
+    for name in ("fp32", "bf16"):
+        made.load_state_dict(before)
+        working = precision.Working(made, name)
+        optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2, weight_decay=0.0, fused=fused)
+        for step in range(4):
+            drawn = pictures.roll(step, dims=2).to(next(working.network.parameters()).dtype)
+            (working.network(drawn).float() ** 2).mean().backward()
+            if name == "bf16":
+                working.collect_gradients()
+            optimizer.step()
+            working.forget_gradients()
+            working.publish()
+        moved[name] = [made[place].weight.detach() - before[f"{place}.weight"] for place in (0, 3)]
+    for exact, rounded in zip(moved["fp32"], moved["bf16"], strict=True):
+        assert torch.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0) > 0.9
 
 
 def test_the_working_copy_is_gone_when_the_best_model_is_scored(tmp_path, monkeypatch):

@@ -42,8 +42,8 @@ class Working:
         for master, working in self._pairs:
             if working.grad is None:
                 master.grad = master.grad if add else None
-            elif master.grad is None:
-                master.grad = working.grad.float()
+            elif master.grad is None:  # as the master lies in memory: fused optimisers pair what lies at one address
+                master.grad = torch.empty_like(master).copy_(working.grad)
             elif add:
                 master.grad.add_(working.grad)
             else:

@@ -1,5 +1,6 @@
 """ImageClassifierTask: pictures, through both doors."""
 
+import csv
 import json
 
 import numpy as np
@@ -93,6 +94,10 @@ def test_pictures_are_learnt_saved_and_opened_by_timm(pictures, network, tmp_pat
     assert np.allclose(logits.softmax(dim=1).numpy(), predictions.probabilities, atol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What the network sees" in page
+    with (tmp_path / "run" / "predictions" / "test.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["label"] for row in written] == [path.split("/")[-2] for path in files]
+    assert [row["predicted"] for row in written] == predictions.labels
 
 
 def test_the_documents_door(pictures, network, tmp_path):

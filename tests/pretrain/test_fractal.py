@@ -1,6 +1,7 @@
 """Pretraining on fractals: a run that goes on, a folder that is installed, weights under torchvision's names."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -129,12 +130,22 @@ def test_arguments_of_the_network_make_it_narrower():
         (["--size", "4"], "size=4"),
         (["--classes", "1"], "classes"),
         (["--network", "resnet1"], "resnet1"),
+        (["--network", "vit_tiny_patch16_224", "--size", "32"], "224 does not take pictures of 32 × 32"),
     ],
 )
 def test_bad_flags_are_named(flags, said, tmp_path, capsys):
     assert hub_command("pretrain", "fractal", "--network", "test_resnet", "--output", tmp_path, *flags) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_said_of_a_fixed_size_helps():
+    with pytest.raises(ConfigError) as caught:
+        network_at_random("vit_tiny_patch16_224", 32, {"depth": 1})
+    assert caught.value.fix.startswith("--size 224; or")
+    (given,) = re.findall("--network-args '(.+)'", caught.value.fix)
+    for size, arguments in ((224, None), (32, json.loads(given))):
+        assert network_at_random("vit_tiny_patch16_224", size, arguments).shapes["feature_map"] == (-1, 192)
 
 
 def test_a_size_below_the_least_is_refused():

@@ -225,6 +225,28 @@ def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
         task.predict([tmp_path / "text.jpg"])
 
 
+def test_a_size_that_the_network_does_not_take_is_refused(pictures, tmp_path):
+    """timm's and transformers' own words are an AssertionError and a ValueError in the first step."""
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    vit = transformers.ViTForImageClassification(transformers.ViTConfig(image_size=32, patch_size=8, **small))
+    vit.save_pretrained(tmp_path / "vit")
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "vit")
+    timms = hub.Module("timm:vit_tiny_patch16_224", pretrained=False)
+    for own, module in ((224, timms), (32, hub.Module(directory=tmp_path / "vit"))):
+        outputs = module.context()[1]
+
+        def task(size, feature=outputs["feature_map"]):
+            reader = hub.reader.ImageClassificationReader(size, size, hub.dataset.load_images(pictures))
+            return hub.ImageClassifierTask(feature=feature, data_reader=reader)
+
+        with pytest.raises(ConfigError, match="does not take pictures of 64 × 64 pixels") as caught:
+            task(64)
+        assert caught.value.expected == f"{own} × {own}, as it was pretrained"
+        assert f"image_width={own}, image_height={own}" in caught.value.fix
+        assert task(own).reader.process.width == own
+
+
 def test_more_labels_than_five_have_a_top_five(network, tmp_path):
     draw_of = np.random.default_rng(0)
     for label in range(7):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from transferhub.errors import ConfigError
+from transferhub.errors import ConfigError, HubError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.image import Preprocess, checked
 from transferhub.image.preprocess import stacked
@@ -128,11 +128,51 @@ class ImageModule(Module):
         return self.tried_shapes()
 
     def tried_shapes(self) -> dict[str, tuple[int, ...]]:
-        """`shapes`, from a network that has no weights."""
-        with torch.device("meta"):
-            network = self.backbone(pretrained=False).eval()
-            made = network(torch.zeros(1, 3, self.preprocess.height, self.preprocess.width))
+        """`shapes`, from a network that has no weights.
+
+        Raises:
+            ModuleError: It does not take pictures of the size that its own files say, or not pictures alone.
+        """
+        try:
+            return self.shapes_of(self.preprocess.width, self.preprocess.height)
+        except ConfigError as error:
+            expected = "a network of pictures alone: ViT, Swin, ConvNeXt, DINOv2, ResNet …"
+            raise ModuleError(error.what, expected=expected) from error
+
+    def shapes_of(self, width: int, height: int) -> dict[str, tuple[int, ...]]:
+        """Output → shape for pictures of a size; tried, for what says of a network that its size is fixed errs.
+
+        Raises:
+            ConfigError: The network does not take such pictures.
+        """
+        try:
+            with torch.device("meta"):
+                network = self.backbone(pretrained=False).eval()
+                made = network(torch.zeros(1, 3, height, width))
+        except HubError:
+            raise
+        except Exception as error:  # whatever the architecture's own code raises
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{self.name} does not take pictures of {width} × {height} pixels: {reason}") from error
         return {name: (-1, *values.shape[1:]) for name, values in made.items()}
+
+    def check_size(self, width: int, height: int) -> None:
+        """Refuse pictures of a size that the network does not take.
+
+        Raises:
+            ConfigError: With the size that it has.
+        """
+        own = self.preprocess
+        if (width, height) == (own.width, own.height):
+            return
+        try:
+            self.shapes_of(width, height)
+        except ConfigError as error:
+            raise ConfigError(
+                error.what,
+                expected=f"{own.width} × {own.height}, as it was pretrained",
+                fix=f"the reader's image_width={own.width}, image_height={own.height}; left out, they are the module's",
+            ) from error
 
     def classification(
         self,

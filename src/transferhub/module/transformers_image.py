@@ -60,22 +60,12 @@ class TransformersImageModule(ImageModule):
         """`shapes`, from a network that has no weights.
 
         Raises:
-            ModuleError: The architecture gives no vector a picture.
+            ModuleError: As `ImageModule.tried_shapes`; the architecture gives no vector a picture.
         """
-        kind = self.config.model_type
-        try:
-            shapes = super().tried_shapes()
-        except ModuleError:
-            raise
-        except Exception as error:  # whatever the architecture's own code raises
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModuleError(
-                f"{self.name}: a {kind!r} cannot be run on pictures alone: {reason}",
-                expected="a network of pictures: ViT, Swin, ConvNeXt, DINOv2, ResNet …",
-            ) from error
+        shapes = super().tried_shapes()
         if len(shapes["feature_map"]) != 2 or not shapes["feature_map"][1]:
             raise ModuleError(
-                f"{self.name}: a {kind!r} gives no vector a picture, but {shapes['feature_map']}",
+                f"{self.name}: a {self.config.model_type!r} gives no vector a picture, but {shapes['feature_map']}",
                 expected="a network whose classifier transformers leaves out where there are no labels",
             )
         return shapes

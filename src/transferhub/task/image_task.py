@@ -81,6 +81,8 @@ class ImageTask(BaseTask):
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
             data_reader.follow(source.module.preprocess)
+            if dataset is not None or data_reader.dataset is not None:  # not where a saved task is opened
+                source.module.check_size(data_reader.process.width, data_reader.process.height)
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
         self.feature, self.hidden_units = feature, layer_sizes(hidden_units)

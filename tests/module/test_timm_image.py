@@ -8,6 +8,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import transferhub as hub
+from transferhub import cache
 from transferhub.errors import ConfigError, DataError, ModuleError
 from transferhub.graph import Network
 from transferhub.graph.network import train_what_moves
@@ -194,6 +195,20 @@ def test_a_network_on_the_feature_is_rebuilt_from_json(tmp_path):
     again.load_state_dict(network.state_dict())
     image = pictures(module)
     torch.testing.assert_close(*(next(iter(each({"image": image}).values())) for each in (network, again)))
+
+
+def test_the_cache_may_be_deleted_while_a_network_without_weights_is_in_use(tmp_path):
+    module = hub.Module(name="timm:test_resnet", pretrained=False)
+    before = hub.Module(name="timm:test_resnet", pretrained=False).fingerprint()
+    feature = hub.layers.fc(module.context()[1]["feature_map"], 3)
+    cache.clear()
+    assert not module.directory.exists()
+    assert module.fingerprint() == before
+    write_network([feature], tmp_path)
+    assert read_network(tmp_path)[0].shape == feature.shape
+    opened = hub.Module(name="timm:test_resnet", pretrained=False)
+    cache.clear()
+    network_of(opened)  # nothing was asked of it before
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "mobilenetv3_small_050", "test_convnext"])

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import timm
@@ -10,10 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
+from conftest import read_json
+from transferhub import cache
 from transferhub.commands import main
 from transferhub.errors import ConfigError, ModuleError
+from transferhub.pretrain import fractal
 from transferhub.pretrain.fractal import FractalTask, network_at_random, pretrain, usual_config
-from transferhub.pretrain.installable import is_torchvisions
+from transferhub.pretrain.installable import is_torchvisions, write_module
 
 
 def small(output, epochs=2, **more):
@@ -71,6 +75,17 @@ def test_the_result_is_installed_and_gives_features(made, capsys):
     torch.testing.assert_close(found, network(image))
     with pytest.raises(ModuleError, match="without classes"):
         _ = module.source_labels
+
+
+def test_the_cache_may_be_deleted_before_the_module_is_written(made, tmp_path, monkeypatch):
+    def cleared(*given):
+        assert cache.clear() > 0
+        return write_module(*given)
+
+    monkeypatch.setattr(fractal, "write_module", cleared)
+    again = small(tmp_path)
+    assert read_json(Path(again.module) / "config.json") == read_json(Path(made.module) / "config.json")
+    assert hub.Module(directory=again.module).shapes["feature_map"][0] == -1
 
 
 def test_the_card_says_the_recipe(made):

@@ -22,12 +22,18 @@ from transferhub.module.timm_files import described
 class TimmModule(ImageModule):
     """A pretrained network of timm's."""
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        # Of a network without weights the folder is the cache's, which may be deleted at any time.
+        self._said: dict[str, Any] = json_object(self.directory / CONFIG)
+        self._card = (self.directory / CONFIG).read_bytes()
+
     @functools.cached_property
     def config(self) -> dict[str, Any]:
         """What ``config.json`` says: ``architecture``, ``num_classes``, ``pretrained_cfg``."""
         import timm
 
-        said: dict[str, Any] = json_object(self.directory / CONFIG)
+        said = dict(self._said)
         name = said.get("architecture")
         if not isinstance(name, str) or not timm.is_model(name):
             raise ModuleError(
@@ -71,7 +77,12 @@ class TimmModule(ImageModule):
 
     def fingerprint(self) -> str:
         """The sha256 over configuration and weights."""
-        return self.digest_of((CONFIG, *([WEIGHTS] if self.pretrained else [])))
+        return self.digest_of((CONFIG, *([WEIGHTS] if self.pretrained else [])), {CONFIG: self._card})
+
+    def save_skeleton(self, folder: Path) -> None:
+        """The configuration."""
+        if not (folder / CONFIG).exists():
+            (folder / CONFIG).write_bytes(self._card)
 
     def backbone(self, *, pretrained: bool) -> ImageNetwork:
         """Timm's network without a classifier.

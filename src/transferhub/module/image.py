@@ -1,7 +1,8 @@
 """Image networks, whichever library builds them: pictures → one vector each, and the map that it is made of."""
 
+import collections
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +31,8 @@ class ImageModule(Module):
     @property
     def source_labels(self) -> list[str]:
         """The names of the classes that the network was pretrained to tell apart, in the order of its outputs.
+
+        Where several classes have a name (ImageNet has two of ``crane``), it is followed by the class's number.
 
         Raises:
             ModuleError: It was pretrained without classes.
@@ -220,6 +223,13 @@ class ImageModule(Module):
             for values, places in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 found.append({names[place]: value for place, value in zip(places, values, strict=True)})
         return found
+
+
+def told_apart(names: Iterable[Any]) -> list[str]:
+    """Names of classes, those that occur more than once with the class's number: ``crane (134)``."""
+    said = [str(name) for name in names]
+    times = collections.Counter(said)
+    return [f"{name} ({place})" if times[name] > 1 else name for place, name in enumerate(said)]
 
 
 def _picture(image: Any, place: int) -> Any:

@@ -15,7 +15,7 @@ from transferhub.graph.depth import depths_by_order
 from transferhub.image import Preprocess
 from transferhub.log import logger
 from transferhub.module.files import CONFIG, WEIGHTS, json_object
-from transferhub.module.image import ImageModule, ImageNetwork, as_saved
+from transferhub.module.image import ImageModule, ImageNetwork, as_saved, told_apart
 from transferhub.module.timm_files import described
 
 
@@ -64,7 +64,7 @@ class TimmModule(ImageModule):
         """
         given, count = self.config["pretrained_cfg"].get("label_names"), self.config.get("num_classes") or 0
         if given and len(given) == count:
-            return [str(name) for name in given]
+            return told_apart(given)
         if not count:
             raise ModuleError(f"{self.name} was pretrained without classes", fix="fine-tune it: ImageClassifierTask")
         from timm.data import ImageNetInfo, infer_imagenet_subset
@@ -73,7 +73,7 @@ class TimmModule(ImageModule):
         if not subset:
             return [str(number) for number in range(count)]
         known = ImageNetInfo(subset)
-        return [known.index_to_description(number) for number in range(count)]
+        return told_apart(known.index_to_description(number) for number in range(count))
 
     def fingerprint(self) -> str:
         """The sha256 over configuration and weights."""

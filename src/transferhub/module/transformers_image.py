@@ -21,7 +21,7 @@ from transferhub.graph.depth import depths_by_blocks
 from transferhub.image import Preprocess
 from transferhub.module.encoder import quietly
 from transferhub.module.files import CONFIG, PROCESSOR
-from transferhub.module.image import ImageModule, ImageNetwork, as_saved
+from transferhub.module.image import ImageModule, ImageNetwork, as_saved, told_apart
 from transferhub.module.image_processor import preprocess_in
 from transferhub.module.pretrained import configuration_in, read_weights
 from transferhub.module.socket import Socket
@@ -54,7 +54,7 @@ class TransformersImageModule(ImageModule):
         """
         if not any("ForImageClassification" in name for name in self.config.architectures or ()):
             raise ModuleError(f"{self.name} was pretrained without classes", fix="fine-tune it: ImageClassifierTask")
-        return [str(self.config.id2label[number]) for number in range(self.config.num_labels)]
+        return told_apart(self.config.id2label[number] for number in range(self.config.num_labels))
 
     def tried_shapes(self) -> dict[str, tuple[int, ...]]:
         """`shapes`, from a network that has no weights.

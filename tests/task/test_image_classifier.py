@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas
 import pytest
 import timm
 import torch
@@ -294,6 +295,13 @@ def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network,
     assert np.allclose(best.predict(opened[1]).probabilities, wanted.probabilities[1:2], atol=1e-6)
     assert len(best.predict(np.zeros((3, 8, 9, 3), np.uint8)).labels) == 3
     assert best.predict([]).labels == []
+    for frame in ({"path": files}, {"note": [1, 2, 3, 4], "Image": files}):
+        found = best.predict(pandas.DataFrame(frame, index=[9, 8, 7, 6]))
+        assert [record["path"] for record in found.records()] == files
+        assert np.array_equal(found.probabilities, wanted.probabilities)
+    with pytest.raises(DataError, match="cannot tell which column is the path: there are 'a', 'b'") as caught:
+        best.predict(pandas.DataFrame({"a": files, "b": files}))
+    assert caught.value.fix == 'predict(list(frame["COLUMN"]))'
     palette = opened[3].convert("P")
     assert best.predict([palette]).labels == best.predict([palette.convert("RGB")]).labels
     for wrong, said in (

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PIL import Image
 
-from transferhub.dataset import BaseDataset, load_images
+from transferhub.dataset import BaseDataset, binary, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
 from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
-from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
+from transferhub.dataset.picture_tables import PATH_NAMES, TABLES, column_of, paths_in, refuse_text_flags
 from transferhub.dataset.raw import suffix_of
 from transferhub.engine.config import RunConfig
 from transferhub.errors import ConfigError, DataError
@@ -154,8 +154,8 @@ class ImageTask(BaseTask):
 
         Args:
             data: Paths of pictures; pictures of Pillow's; arrays uint8 ``[h, w, 3]``, red first; any of them mixed, or
-                one alone; ``[[path], …]`` as 1.x has it; an array ``[n, h, w, 3]``; a folder; a table or list of paths.
-                None: the data set's predict list.
+                one alone; ``[[path], …]`` as 1.x has it; an array ``[n, h, w, 3]``; a folder; a table or list of paths,
+                in a file or a pandas DataFrame. None: the data set's predict list.
 
         Raises:
             DataError: Something else, or no predict list.
@@ -168,6 +168,15 @@ class ImageTask(BaseTask):
             return self.rows_of_file(Path(data), labelled=False)
         if isinstance(data, Image.Image | np.ndarray):
             return list(data) if isinstance(data, np.ndarray) and data.ndim == 4 else [data]
+        if binary.is_frame(data):
+            table = binary.frame(data)
+            try:
+                column = column_of(table, "path", None, PATH_NAMES, 0)
+            except DataError as error:
+                raise DataError(
+                    error.what, expected=f"one of {', '.join(PATH_NAMES)}", fix='predict(list(frame["COLUMN"]))'
+                ) from None
+            return [path for _, (path,) in table.read([column])]
         if isinstance(data, Mapping) or not isinstance(data, Iterable):
             raise DataError(
                 f"{data!r:.60} cannot be predicted",

@@ -102,6 +102,13 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(finetune, capsys):
     assert finetune("--seed", 7, "--overwrite") == 0
 
 
+def test_a_frozen_network_of_random_weights_is_warned_of(finetune, lines):
+    for flags, said in ((["--freeze", "--from-scratch"], True), (["--freeze"], False), (["--from-scratch"], False)):
+        lines.clear()
+        assert finetune("--num-epoch", "1", "--overwrite", *flags) == 0
+        assert any("is frozen with random weights" in line and "WARNING" in line for line in lines) is said
+
+
 def test_from_scratch_is_said_in_the_settings(finetune, capsys):
     assert finetune() == 0
     assert finetune("--from-scratch") == 2

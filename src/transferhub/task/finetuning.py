@@ -26,7 +26,9 @@ from transferhub.engine.tokens import TokenCount, count
 from transferhub.engine.training import Splits, Training, say_evaluation
 from transferhub.errors import ConfigError
 from transferhub.graph import Network, derive
+from transferhub.graph.variable import walk_back
 from transferhub.log import TRAIN, logger
+from transferhub.module import Module
 from transferhub.reader import Columns
 from transferhub.report.console import ProgressBar
 from transferhub.report.scalars import Scalars
@@ -104,6 +106,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
                     config.confidence_interval,
                 )
             return result
+        _warn_of_noise(task)
         notes, tokens = task.prepare(splits.train), _count_tokens(task, splits, test)
         for line in (*(f"{split}: {counted.line}" for split, counted in tokens.items()), *notes):
             logger.info("%s", line)
@@ -288,6 +291,18 @@ def run_settings(task: "BaseTask", *, do_eval: bool) -> dict[str, Any]:
     splits = {split: task.rows().get_examples(split) for split in ("train", "dev", "test")}
     data = {split: f"{len(rows)} rows, sha256 {task.reader.digest_of(rows)[:16]}" for split, rows in splits.items()}
     return {**task.settings(), "do_eval": do_eval, "data": data}
+
+
+def _warn_of_noise(task: "BaseTask") -> None:
+    """Say which networks are frozen as they were drawn."""
+    for node in walk_back(task.saved_variables()):
+        module = getattr(node.source, "module", None)
+        if isinstance(module, Module) and not module.pretrained and not node.source.trainable:
+            logger.warning(
+                "%s is frozen with random weights: what is learnt stands on features that say nothing; let it move, or "
+                "leave out pretrained=False (--from-scratch)",
+                module.name,
+            )
 
 
 def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:

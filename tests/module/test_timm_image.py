@@ -201,6 +201,28 @@ def test_classes_of_one_name_keep_their_probabilities(weights, tmp_path):
     assert sum(found.values()) == pytest.approx(1)
 
 
+def test_features_are_what_timm_computes_of_each_picture(folder, tmp_path):
+    module, files = hub.Module(directory=folder), []
+    for number, size in enumerate([(30, 50), (64, 64), (90, 40)]):
+        pixels = np.random.default_rng(number).integers(0, 255, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        files.append(str(tmp_path / f"{number}.png"))
+    found = module.features(files, batch_size=2)
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    with torch.no_grad():
+        wanted = model(torch.stack([transform(Image.open(file)) for file in files])).numpy()
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+    mixed = [files[0], Image.open(files[1]), np.asarray(Image.open(files[2]))]
+    np.testing.assert_allclose(module.features(mixed), found, atol=1e-5)
+    assert module.features([]).shape == (0, found.shape[1])
+    with pytest.raises(ConfigError, match="a list of pictures"):
+        module.features(files[0])
+    with pytest.raises(DataError, match=r"pictures\[0\]"):
+        module.features([7])
+
+
 def test_a_network_on_the_feature_is_rebuilt_from_json(tmp_path):
     module = hub.Module(name="timm:test_resnet", pretrained=False)
     feature = hub.layers.fc(module.context()[1]["feature_map"], 3)

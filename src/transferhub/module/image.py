@@ -2,10 +2,11 @@
 
 import collections
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from transferhub.errors import ConfigError, HubError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.image import Preprocess, checked
-from transferhub.image.preprocess import stacked
+from transferhub.image.preprocess import Floats, stacked
 from transferhub.module.module import Context, Module
 
 
@@ -214,15 +215,49 @@ class ImageModule(Module):
         device = "cuda" if use_gpu and torch.cuda.is_available() else "cpu"
         names, network = self.source_labels, self.with_classes.to(device)
         found: list[dict[str, float]] = []
-        for start in range(0, len(given), batch_size):
-            part = [self.preprocess.seen(self.preprocess.whole(each)) for each in given[start : start + batch_size]]
+        for _, image in self._batches(given, batch_size):
             with torch.inference_mode():
-                made = network(torch.from_numpy(stacked(self.preprocess, part)).to(device))
+                made = network(image.to(device))
                 shares = getattr(made, "logits", made).softmax(dim=-1).cpu()
             best = shares.topk(min(top_k, len(names)))
             for values, places in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 found.append({names[place]: value for place, value in zip(places, values, strict=True)})
         return found
+
+    def features(self, pictures: Iterable[Any], batch_size: int = 32) -> Floats:
+        """What the frozen network computes of pictures, for a network of one's own to stand on: its ``feature_map``.
+
+        Args:
+            pictures: Paths; pictures of Pillow's; arrays uint8 ``[h, w, 3]``, red first; any of them mixed.
+            batch_size: Pictures computed together.
+
+        Returns:
+            float32 ``[N, width]``, in the pictures' order.
+
+        Raises:
+            ConfigError: A path alone instead of a list; `batch_size` below 1.
+            DataError: A picture that cannot be decoded; something that is none.
+        """
+        if isinstance(pictures, str | Path) or batch_size < 1:
+            said = f"features of {pictures!r:.80}, batch_size={batch_size}"
+            raise ConfigError(said, expected="a list of pictures; at least 1")
+        kinds = (str, Path, Image.Image)
+        given = [one if isinstance(one, kinds) else checked(one, f"pictures[{i}]") for i, one in enumerate(pictures)]
+        found = np.empty((len(given), self.shapes["feature_map"][1]), np.float32)
+        for start, image in self._batches(given, batch_size):
+            with torch.inference_mode():
+                found[start : start + len(image)] = self._frozen(image)["feature_map"].numpy()
+        return found
+
+    @functools.cached_property
+    def _frozen(self) -> nn.Module:
+        return ImageSource(self, trainable=False).build(0).eval()
+
+    def _batches(self, given: Sequence[Any], batch_size: int) -> Iterator[tuple[int, Tensor]]:
+        """Pictures as the network wants them, with the place of the first."""
+        for start in range(0, len(given), batch_size):
+            part = [self.preprocess.seen(self.preprocess.whole(each)) for each in given[start : start + batch_size]]
+            yield start, torch.from_numpy(stacked(self.preprocess, part))
 
 
 def told_apart(names: Iterable[Any]) -> list[str]:

@@ -9,8 +9,12 @@ import torch
 from PIL import Image
 
 import transferhub as hub
+from conftest import crash_at, short_of_memory
+from transferhub.engine.settled import describe
 from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.graph import Network
 from transferhub.image import decode
+from transferhub.reader import image_columns
 from transferhub.task import finetuning
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
@@ -117,9 +121,14 @@ def test_the_documents_door(pictures, network, tmp_path):
 
 
 def test_bf16_learns_as_well(pictures, network, tmp_path):
-    module = hub.Module(directory=network)
-    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", precision="bf16"))
-    assert task.finetune_and_eval().test["acc"] > 0.9
+    losses = {"fp32": [], "bf16": []}
+    for name, found in losses.items():
+        task = hub.ImageClassifierTask(
+            module=hub.Module(directory=network), dataset=pictures, config=config(tmp_path / name, precision=name)
+        )
+        task.add_hook("run_step", "loss", lambda task, states, found=found: found.append(states[0].run_loss))
+        assert task.finetune_and_eval().test["acc"] > 0.9
+    np.testing.assert_allclose(losses["bf16"][:24], losses["fp32"][:24], atol=0.03)
 
 
 def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, monkeypatch):
@@ -148,6 +157,16 @@ def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, mo
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
 
 
+@pytest.mark.parametrize("library", [timm, torch])
+def test_features_of_another_version_are_others(network, monkeypatch, library):
+    feature = hub.Module(directory=network).context(trainable=False)[1]["feature_map"]
+    parts = Network([feature])
+    here = describe(parts, parts.split([0]), "cpu")
+    assert describe(parts, parts.split([0]), "cpu") == here
+    monkeypatch.setattr(library, "__version__", "99.0")
+    assert describe(parts, parts.split([0]), "cpu") != here
+
+
 def torch_file(run):
     from safetensors.torch import load_file
 
@@ -173,6 +192,47 @@ def test_augmented_runs_that_were_stopped_end_with_the_same_bits(pictures, netwo
     assert again.dev == whole.dev
     first, second = torch_file(tmp_path / "whole"), torch_file(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_augmentation_is_another_run_and_the_message_names_it(pictures, network, tmp_path):
+    def task(augment):
+        options = {"module": hub.Module(directory=network), "dataset": pictures, "augment": augment}
+        return hub.ImageClassifierTask(**options, config=config(tmp_path / "run", num_epoch=1))
+
+    crash_at(task("light"), 3)
+    with pytest.raises(RunError, match=r"reader: .*augment=light .* there, .*augment=strong .* now"):
+        task("strong").finetune_and_eval()
+    assert task("light").finetune_and_eval().steps == 6
+
+
+def test_one_reader_serves_tasks_on_several_modules(pictures, network, tmp_path):
+    reader = hub.reader.ImageClassificationReader(32, 32, hub.dataset.load_images(pictures))
+    modules = [hub.Module(directory=network), hub.Module("fractal-mini")]
+    tasks = [
+        hub.ImageClassifierTask(feature=module.context()[1]["feature_map"], data_reader=reader) for module in modules
+    ]
+    assert [task.reader.process.mean for task in tasks] == [module.preprocess.mean for module in modules]
+    assert len({task.reader.process.mean for task in tasks}) == 2
+    assert reader.process.mean == (0.0, 0.0, 0.0)
+
+
+def test_where_batches_are_computed_in_parts_each_picture_is_still_prepared_once(
+    pictures, network, tmp_path, monkeypatch
+):
+    read, plain = [], image_columns.ImageColumns._prepare
+
+    def count(self, rows, places, images, wholes):
+        read.extend((self.epoch, row) for row in rows[list(places)].tolist())
+        return plain(self, rows, places, images, wholes)
+
+    task = hub.ImageClassifierTask(
+        module=hub.Module(directory=network), dataset=pictures, augment="light", config=config(tmp_path / "run")
+    )
+    short_of_memory(task, most_rows=2)
+    monkeypatch.setattr(image_columns.ImageColumns, "_prepare", count)
+    task.finetune_and_eval()
+    trained = [each for each in read if each[0] == 2]
+    assert len(trained) == len(set(trained)) == 48, "the first step finds out what fits; from then on, each once"
 
 
 def test_the_head_moves_faster_where_it_is_asked_to(pictures, network):

@@ -80,7 +80,7 @@ class ImageTask(BaseTask):
             config = config or RunConfig(num_epoch=5, strategy=strategy)
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
-            data_reader.follow(source.module.preprocess)
+            data_reader = data_reader.following(source.module.preprocess)
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
         self.feature, self.hidden_units = feature, layer_sizes(hidden_units)

@@ -227,7 +227,7 @@ def describe(network: Network, cut: Sequence[Settled], device: str) -> str:
 
 
 def _libraries(part: nn.Module) -> Iterator[str]:
-    """The packages that a part's classes come from, with their versions: transformers, timm …"""
+    """The packages that a part's classes come from, with their versions: transformers, timm and so on."""
     for name in sorted({type(module).__module__.partition(".")[0] for module in part.modules()}):
         yield f"{name} {getattr(sys.modules.get(name), '__version__', '')}"
 

@@ -61,6 +61,21 @@ def test_what_does_something_else_is_something_else(one, other):
     assert identity(one) != identity(other)
 
 
+def test_what_is_not_there_yet_and_what_is_deep_does_not_matter():
+    def early(picture):
+        return late(picture)
+
+    told, deep = identity(early), []
+    for _ in range(5000):
+        deep = [deep]
+
+    def late(picture):
+        return picture
+
+    assert told != identity(early)
+    assert identity(deep) == identity([deep])
+
+
 @pytest.mark.parametrize("make", [lambda: Turned(10), lambda: turned(10), lambda: functools.partial(Turned(1), 2)])
 def test_what_is_made_alike_is_the_same(make):
     assert identity(make()) == identity(make())

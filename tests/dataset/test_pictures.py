@@ -301,6 +301,32 @@ def test_faults_of_tables_are_named(folders):
         hub.dataset.load_images({"train": folders / "train", "tset": folders / "val"})
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [(None, "missing"), (float("nan"), "missing"), (pd.NA, "missing"), (pd.NaT, "missing"), ("", "empty")],
+)
+def test_a_label_that_is_missing_is_no_class(folders, missing, said):
+    paths = [str(folders / f"train/{label}/00.png") for label in ("ants", "bees")]
+    with pytest.raises(DataError, match=rf"DataFrame\.iloc\[1\]: the label is {said}\n.*fill it in"):
+        hub.dataset.load_images(pd.DataFrame({"path": paths, "label": ["ants", missing]}))
+    with pytest.raises(DataError, match=rf"test\[0\]: the label is {said}"):
+        hub.dataset.load_images(folders, test=[(paths[0], missing), (paths[1], "bees")])
+    (folders / "rows.csv").write_text(f"path,label\n{paths[0]},ants\n{paths[1]},\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rows\.csv:3: the label is empty"):
+        hub.dataset.load_images(folders / "rows.csv")
+
+
+def test_rows_of_a_frame_are_named_by_their_place_and_numbers_are_one_label_however_they_are_written(folders):
+    paths = [str(folders / f"train/{label}/00.png") for label in ("ants", "bees")]
+    frame = pd.DataFrame({"path": paths, "label": ["ants", "bees"]})
+    with pytest.raises(DataError, match=r"DataFrame\.iloc\[0\]: label 'ants' of .*00\.png is not known"):
+        hub.dataset.load_images(frame, label_list=["bees"])
+    rows = hub.dataset.load_images(frame).train_examples
+    assert rows.take([1]).where(0) == rows.relabelled(np.array([1, 0])).where(1) == "DataFrame.iloc[1]"
+    dataset = hub.dataset.load_images([(paths[0], 1.0), (paths[1], np.int64(2)), (paths[0], "1")])
+    assert dataset.label_list == ["1", "2"]
+
+
 def test_folders_in_which_nothing_can_be_learnt(tmp_path, folders, lines):
     with pytest.raises(DataError, match="holds no label folders with pictures, but 6 files"):
         hub.dataset.load_images(folders / "train" / "ants")

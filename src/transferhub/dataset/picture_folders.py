@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def load_images(
 
 
 def _with_sets(listed: Listed) -> Pictures:
-    return Pictures.with_sets(listed.folder, listed.names, listed.labels, listed.source, listed.lines)
+    return Pictures.with_sets(listed.folder, listed.names, listed.labels, listed.source, listed.lines, listed.place)
 
 
 def _with_ids(listed: Listed, dataset: PictureDataset) -> Pictures:
@@ -118,13 +119,18 @@ def _with_ids(listed: Listed, dataset: PictureDataset) -> Pictures:
     for place, name in enumerate(listed.labels):
         if name not in index:
             raise DataError(
-                f"{source if listed.lines is None else f'{source}:{listed.lines[place]}'}: label {name!r:.80} of "
-                f"{os.fsdecode(listed.names[place])} is not known",
+                f"{_named(listed, place)}: label {name!r:.80} of {os.fsdecode(listed.names[place])} is not known",
                 expected=f"one of {', '.join(map(repr, dataset.label_list[:20]))}",
                 fix="every label must have training pictures, or be named in label_list=[…]",
             )
     ids = [index[name] for name in listed.labels]
-    return Pictures.of(listed.folder, listed.names, ids, source, listed.lines)
+    return Pictures.of(listed.folder, listed.names, ids, source, listed.lines, place=listed.place)
+
+
+def _named(listed: Listed, row: int) -> str:
+    if listed.lines is None:
+        return listed.source
+    return listed.place.format(source=listed.source, line=listed.lines[row])
 
 
 def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broken: str) -> PictureDataset:
@@ -247,7 +253,7 @@ def _rows(
                 raise DataError(f"{split}[{place}]: {row!r:.80}", expected="(path, label)")
         names = [os.fsencode(path_of(row, place)) for place, row in enumerate(rows)]
         folder = os.path.abspath(base_path or ".")
-        labels = [label_text(row[1], kind, f"{split}[{place}]") for place, row in enumerate(rows)]
+        labels = [label_text(row[1], kind, partial("{}[{}]".format, split, place)) for place, row in enumerate(rows)]
         return Listed(folder, there(folder, names, None, split), labels, None, split)
     if binary.is_frame(given):
         return of_table(binary.frame(given), path, label, base_path or ".", kind)

@@ -346,6 +346,86 @@ def test_folders_in_which_nothing_can_be_learnt(tmp_path, folders, lines):
         hub.dataset.load_images([(str(folders / "train/ants/00.png"), "only")])
 
 
+def of_folders(root, *names):
+    """A picture in each folder, no two alike; their names in the order given."""
+    for number, name in enumerate(names):
+        picture(root / name / "0.png", mark=1000 + number)
+    return root
+
+
+def rows_of(dataset):
+    return {
+        split: [(os.path.relpath(path, dataset.base_path), dataset.label_list[label]) for path, label in rows]
+        for split in ("train", "dev", "test")
+        if len(rows := dataset.get_examples(split))
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("val/ants", "val/bees", "test/ants"), ("val", "test"), ("train2017", "val2017"), ("train_1", "eval")],
+)
+def test_splits_without_train_are_no_labels(tmp_path, names):
+    folder = of_folders(tmp_path / "splits", *names)
+    with pytest.raises(DataError, match=r"(?s)splits without train/\n.*if these are labels"):
+        hub.dataset.load_images(folder)
+    tops = sorted({name.split("/")[0] for name in names})
+    for as_labels in ({"train": {"train": folder}}, {"train": folder, "label_list": tops}):  # the ways that are said
+        assert hub.dataset.load_images(**as_labels).label_list == tops
+
+
+def test_an_evaluation_looks_at_splits_without_train(tmp_path):
+    folder = of_folders(tmp_path, "val/ants", "test/ants", "test/bees")
+    assert labelled_rows(folder, ["bees", "ants"]) == [
+        (str(folder / "test/ants/0.png"), 1),
+        (str(folder / "test/bees/0.png"), 0),
+    ]
+    (folder / "test").rename(tmp_path / "predict")
+    assert [label for _, label in labelled_rows(folder, ["bees", "ants"])] == [1]
+
+
+def test_folders_beside_splits_are_named(tmp_path, lines):
+    folder = of_folders(tmp_path, "train/ants", "train/bees", "val/ants", "eval/bees")
+    picture(folder / "loose.png", mark=5)
+    picture(folder / "train" / "loose.png", mark=6)
+    dataset = hub.dataset.load_images(folder)
+    assert rows_of(dataset)["dev"] == [("val/ants/0.png", "ants")]
+    assert any("eval/, loose.png beside train/, val/: no splits, left out" in line for line in lines)
+    assert any("1 pictures lie in no label folder and are left out" in line for line in lines)
+    lines.clear()
+    assert len(hub.dataset.load_images(folder, folder / "eval").dev_examples) == 1, "the way that is said"
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_label_that_is_called_as_a_split(tmp_path, lines, name):
+    folder = of_folders(tmp_path / "vehicles", "plane", name, "car")
+    wanted = {"train": [(f"{label}/0.png", label) for label in sorted(["plane", name, "car"])]}
+    assert rows_of(hub.dataset.load_images(folder)) == wanted
+    assert any(f"{name}/ is taken for a label, as car/, plane/" in line for line in lines)
+    lines.clear()
+    for said in ({"train": {"train": folder}}, {"train": folder, "label_list": sorted(["plane", name, "car"])}):
+        dataset = hub.dataset.load_images(**said)
+        dataset.base_path = str(folder)
+        assert rows_of(dataset) == wanted
+    assert not any("is taken for a label" in line for line in lines)
+    assert [label for _, label in labelled_rows(folder, ["car", "plane", name])] == [0, 1, 2]
+    of_folders(folder, f"{name}/deeper")
+    if name == "test":
+        with pytest.raises(DataError, match="test/, car/, plane/: splits without train/"):
+            hub.dataset.load_images(folder)
+    else:
+        with pytest.raises(DataError, match="every picture has the label 'deeper'"):
+            hub.dataset.load_images(folder)
+        assert any("car/, plane/ beside train/: no splits, left out" in line for line in lines)
+
+
+def test_pictures_without_labels_in_splits_are_not_told_apart_by_these(tmp_path):
+    with pytest.raises(DataError, match="(test|train) holds no label folders"):
+        hub.dataset.load_images(of_folders(tmp_path / "a", "train", "test"))
+    with pytest.raises(DataError, match="(test|train) holds no label folders"):
+        hub.dataset.load_images(of_folders(tmp_path / "b", "train", "test1"))
+
+
 def test_the_same_picture_in_two_splits_is_named(folders, lines):
     twin = folders / "val/bees/again.png"
     twin.write_bytes((folders / "train/bees/03.png").read_bytes())

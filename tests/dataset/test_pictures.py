@@ -420,9 +420,9 @@ def test_a_label_that_is_called_as_a_split(tmp_path, lines, name):
 
 
 def test_pictures_without_labels_in_splits_are_not_told_apart_by_these(tmp_path):
-    with pytest.raises(DataError, match="(test|train) holds no label folders"):
+    with pytest.raises(DataError, match=r"(test|train) holds no label folders"):
         hub.dataset.load_images(of_folders(tmp_path / "a", "train", "test"))
-    with pytest.raises(DataError, match="(test|train) holds no label folders"):
+    with pytest.raises(DataError, match=r"(test|train) holds no label folders"):
         hub.dataset.load_images(of_folders(tmp_path / "b", "train", "test1"))
 
 
@@ -433,6 +433,34 @@ def test_the_same_picture_in_two_splits_is_named(folders, lines):
     (warning,) = (line for line in lines if "are in train too" in line)
     assert "1 pictures of dev" in warning
     assert f"{twin} = {folders / 'train/bees/03.png'}" in warning
+
+
+def test_the_same_picture_on_both_sides_of_our_own_split_is_named_once(tmp_path, lines):
+    for label in ("ants", "bees"):
+        for place in range(10):
+            picture(tmp_path / label / f"{place}.png", COLOURS[label])  # all of a label alike
+    dataset = hub.dataset.load_images(tmp_path, test_part=0.2)
+    assert not [line for line in lines if "of dev are in" in line]
+    assert [line for line in lines if "4 pictures of test are in train too" in line]
+    held = dataset.with_dev(3)
+    dataset.with_dev(3)
+    assert len([line for line in lines if "2 pictures of dev are in train too" in line]) == 1
+    assert len([line for line in lines if "2 pictures of dev are in test too" in line]) == 1
+    assert [len(held.get_examples(split)) for split in ("train", "dev", "test")] == [14, 2, 4]
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_a_label_that_our_own_split_takes_from_the_training_rows_is_named(tmp_path, lines, kind):
+    rows = [(str(picture(tmp_path / "0.png")), "ant"), (str(picture(tmp_path / "1.png", mark=1)), "bee")]
+    dataset = hub.dataset.load_images(rows, kind=kind)
+    held = dataset.with_dev(3)
+    (lost,) = {"ant", "bee"} - {dataset.label_list[row] if kind == "classes" else row for _, row in held.train_examples}
+    assert any(f"1 of 2 labels have no training picture left, they went to dev: {lost}" in line for line in lines)
+    lines.clear()
+    named = hub.dataset.load_images(rows, label_list=["ant", "bee", "wasp"], kind=kind)
+    assert any("1 of 3 labels have no training picture: wasp" in line for line in lines)
+    named.with_dev(3)
+    assert any(f"1 of 3 labels have no training picture left, they went to dev: {lost}" in line for line in lines)
 
 
 def test_empty_and_truncated_pictures_are_named_and_left_out_where_that_is_asked(folders, lines):

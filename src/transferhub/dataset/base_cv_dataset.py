@@ -110,9 +110,26 @@ class PictureDataset(BaseDataset):
         return fingerprint(self.get_examples(phase))
 
     def with_dev(self, seed: int, proportion: float = 0.1, kind: str | None = None) -> "PictureDataset":
-        """As `BaseDataset.with_dev`."""
+        """As `BaseDataset.with_dev`; a picture that is in both splits then, and a label with none to train on, is said.
+
+        The files of up to `picture_checks.MOST` pictures are looked at for that.
+        """
         if len(self.dev_examples):
             return self
+        held = self._held(seed, proportion, kind)
+        picture_checks.check_split_off(held, "dev")
+        return held
+
+    def with_test(self, seed: int, proportion: float) -> "PictureDataset":
+        """A copy in which a part of the training rows are the test rows; drawn and looked at as by `with_dev`."""
+        whole = copy.copy(self)
+        whole.dev_examples = []
+        held = whole._held(seed, proportion, None)
+        held.test_examples, held.dev_examples = held.dev_examples, self.dev_examples
+        picture_checks.check_split_off(held, "test")
+        return held
+
+    def _held(self, seed: int, proportion: float, kind: str | None) -> "PictureDataset":
         held = super().with_dev(seed, proportion, kind)
         assert isinstance(held, PictureDataset)
         return held

@@ -1,6 +1,7 @@
 """The splits of a data set, and its labels."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,11 +77,11 @@ class BaseDataset:
         """The labels that are named already; None: they are told from the rows when they are first asked for."""
         return self._label_list
 
-    def say_once(self, message: str) -> None:
+    def say_once(self, message: str, level: int = logging.INFO) -> None:
         """Log what was found out about the rows, the first time."""
         if message not in self._said:
             self._said.add(message)
-            logger.info("%s", message)
+            logger.log(level, "%s", message)
 
     @property
     def num_labels(self) -> int:

@@ -136,10 +136,7 @@ def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broke
     if test_part is not None:
         if len(dataset.test_examples):
             raise ConfigError(f"test_part={test_part} and test pictures", fix="leave one out")
-        dev, dataset.dev_examples = dataset.dev_examples, []
-        split = dataset.with_dev(seed, test_part)
-        split.test_examples, split.dev_examples = split.dev_examples, dev
-        dataset = split
+        return dataset.with_test(seed, test_part)
     return dataset
 
 

@@ -115,7 +115,7 @@ def scan(folder: Path) -> tuple[list[bytes], list[str]]:
                 is_picture = entry.name.lower().endswith(ENDINGS)
                 loose, others = loose + is_picture, others + (not is_picture)
                 continue
-            found, strange = below(entry.path, entry.name + b"/")
+            found, strange = below(entry.path, entry.name + b"/", (_place(folder),))
             others += strange
             if not found:
                 empty.append(os.fsdecode(entry.name))
@@ -133,6 +133,11 @@ def scan(folder: Path) -> tuple[list[bytes], list[str]]:
         logger.warning("%s: %d pictures lie in no label folder and are left out", folder, loose)
     say_others(folder, others)
     return names, labels
+
+
+def _place(folder: Path | bytes) -> tuple[int, int]:
+    said = os.stat(folder)
+    return said.st_dev, said.st_ino
 
 
 def say_others(folder: Path, count: int) -> None:
@@ -158,8 +163,7 @@ def below(folder: bytes, prefix: bytes = b"", above: Collection[tuple[int, int]]
     found: list[bytes] = []
     folders: list[bytes] = []
     others = 0
-    said = os.stat(folder)
-    this = (said.st_dev, said.st_ino)
+    this = _place(folder)
     if this in above:
         raise DataError(f"{os.fsdecode(folder)} is a link to a folder that it lies in", fix="remove the link")
     with os.scandir(folder) as inside:

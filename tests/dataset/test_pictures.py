@@ -506,6 +506,16 @@ def test_another_order_of_the_same_labels_is_another_numbering_of_the_same_rows(
         dataset.relabelled(["bees"])
 
 
+def test_rows_to_predict_have_no_labels_to_renumber(folders):
+    dataset = hub.dataset.load_images(folders)
+    dataset.predict_examples = ["a.png", ("b.png", None)]
+    assert dataset.relabelled(["bees", "ants"]).predict_examples == ["a.png", ("b.png", None)]
+    for wrong in (None, 7):
+        dataset.dev_examples = [("a.png", wrong)]
+        with pytest.raises(DataError, match=r"dev_examples\[0\]"):
+            dataset.relabelled(["bees", "ants"])
+
+
 def test_a_fingerprint_knows_names_sizes_and_labels_and_not_the_place(folders, tmp_path_factory):
     import shutil
 

@@ -81,7 +81,7 @@ class PictureDataset(BaseDataset):
 
         Raises:
             ConfigError: Label sets that are written as ids or flags, in another order.
-            DataError: A name that it does not have.
+            DataError: A name that it does not have; a row without a label.
         """
         if self.kind == "labels":
             named = targets.with_labels(self, label_list, self.kind)
@@ -95,11 +95,11 @@ class PictureDataset(BaseDataset):
         turned = copy.copy(self)
         turned.set_labels(label_list)
         order = np.array([index[name] for name in self.label_list], np.int32)
-        for phase in PHASES:
+        for phase in ("train", "dev", "test"):
             rows: Any = self.get_examples(phase)
             if not isinstance(rows, Pictures):
-                names = self.label_list
-                rows = [(path, label if isinstance(label, str) else names[label]) for path, label in rows]
+                names, ids = self.label_list, self.label_ids(phase).tolist()
+                rows = [(row[0], names[label]) for row, label in zip(rows, ids, strict=True)]
             elif rows.ids.max(initial=-1) >= 0:
                 rows = rows.relabelled(order)
             setattr(turned, f"{phase}_examples", rows)

@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,16 +132,18 @@ def _digest(path: str) -> bytes:
 def broken(examples: Sequence[Any]) -> dict[int, str]:
     """Row → what is wrong with its picture, for those that cannot be decoded; every picture is."""
     from transferhub.image import decode
+    from transferhub.image.threads import in_order
 
-    def fault(path: str) -> str | None:
+    paths = paths_of(examples)
+
+    def fault(row: int) -> str | None:
         try:
-            decode(path, (64, 64))
+            decode(paths[row], (64, 64))
         except DataError as error:
             return error.what
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return {row: said for row, said in enumerate(pool.map(fault, paths_of(examples))) if said is not None}
+    return {row: said for row, said in enumerate(in_order(fault, range(len(paths)))) if said is not None}
 
 
 def whole_rows(examples: Sequence[Any], split: str) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import PIL
 
-from transferhub import atomic, cache
+from transferhub import atomic, cache, paths
 from transferhub.dataset.pictures import stamps
 from transferhub.image import Preprocess, pixels
 from transferhub.image.decode import Pixels
@@ -96,11 +96,11 @@ def keep(files: Files, name: str, asked: bool | None) -> Source:
     """
     if asked is False or not len(files.paths):
         return files
-    size = files.bytes()
+    size, key = files.bytes(), files.digest()
     why = cache.no_room(size)
     if why is None and asked is None and size > SHARE * cache.cap():
         why = f"{size / 1e9:.3f} GB are more than half of the cache (TRANSFERHUB_CACHE_GB)"
-    if why is not None:
+    if why is not None and atomic.damage(paths.cache() / "pictures" / key, bytes_too=False):  # it is not there already
         log = logger.warning if asked else logger.info
         log("%s: %d pictures are decoded anew in each epoch: %s", name, len(files.paths), why)
         return files
@@ -117,4 +117,4 @@ def keep(files: Files, name: str, asked: bool | None) -> Source:
         with atomic.writing(folder):
             np.save(folder / "sizes.npy", sizes, allow_pickle=False)
 
-    return Kept(cache.entry("pictures", files.digest(), fill))
+    return Kept(cache.entry("pictures", key, fill))

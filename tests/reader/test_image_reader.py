@@ -265,6 +265,15 @@ def test_what_does_not_fit_is_decoded_as_it_is_needed(pictures, monkeypatch, lin
     assert len(cache.entries("pictures")) == 1
 
 
+def test_what_is_kept_is_used_also_where_there_is_no_room_for_more(pictures, monkeypatch, lines):
+    kept = images(reader_for(pictures).columns("train"), [0, 3])
+    monkeypatch.setattr(cache, "SPARE", 1 << 62)  # the disk is full
+    monkeypatch.setattr(Preprocess, "whole", None)  # nothing is decoded any more
+    np.testing.assert_array_equal(images(reader_for(pictures).columns("train"), [0, 3]), kept)
+    reader_for(pictures).columns("dev")
+    assert [line.split(": ")[0][-3:] for line in lines if "are decoded anew in each epoch" in line] == ["dev"]
+
+
 @pytest.mark.parametrize("level", ["none", "strong", v2.RandomHorizontalFlip()])
 def test_preparing_ahead_changes_nothing(pictures, level):
     plain = reader_for(pictures, augment=level).columns("train").at_epoch(0)

@@ -1,6 +1,7 @@
 """ImageClassifierTask: pictures, through both doors."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from transferhub.graph import Network
 from transferhub.image import decode
 from transferhub.reader import image_columns
 from transferhub.task import finetuning
+from transferhub.task.image_task import pictures_in
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
@@ -300,6 +302,29 @@ def test_more_labels_than_five_have_a_top_five(network, tmp_path):
     labels = np.repeat(np.arange(7), 4)
     assert result.dev["top_5"] == pytest.approx((ranks == labels[:, None]).any(axis=1).mean())
     assert "top_5 on dev" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_of_a_folder_the_same_files_are_predicted_that_are_trained_on(pictures, tmp_path, lines):
+    folder = tmp_path / "set"
+    draw(folder, 2, seed=3)
+    (folder / "red" / "._0.png").write_bytes(b"Mac's")
+    (folder / "red" / ".hidden").mkdir()
+    shutil.copy(folder / "red" / "0.png", folder / "red" / ".hidden")
+    (folder / "red" / "notes.txt").write_text("x")
+    (folder / "red" / "deeper.png").mkdir()
+    shutil.copy(folder / "red" / "0.png", folder / "red" / "deeper.png" / "A.PNG")
+    (folder / "linked").symlink_to(pictures / "test" / "blue")
+    found = pictures_in(folder)
+    assert found == sorted(path for path, _ in hub.dataset.load_images(folder).train_examples)
+    assert len(found) == 6 + 1 + 6
+    assert any("1 files that are no pictures" in line for line in lines)
+    (folder / "red" / "again").symlink_to(folder)
+    for read in (pictures_in, hub.dataset.load_images):
+        with pytest.raises(DataError, match="again is a link to a folder that it lies in"):
+            read(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no pictures"):
+        pictures_in(tmp_path / "empty")
 
 
 def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network, tmp_path):

@@ -1,5 +1,6 @@
 """What tasks on pictures share: the long door and the short one, the head, what is predicted and evaluated."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +14,8 @@ from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
 from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_text_flags
-from transferhub.dataset.raw import suffix_of
+from transferhub.dataset.picture_tree import below, say_others
+from transferhub.dataset.raw import reading, suffix_of
 from transferhub.engine.config import RunConfig
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Node, Variable
@@ -201,20 +203,24 @@ class ImageTask(BaseTask):
 
 
 def pictures_in(path: Path) -> list[str]:
-    """A picture's path, or those of all pictures below a folder, in the order of their names.
+    """A picture's path, or those of all pictures below a folder, as training sees them, in the order of their names.
 
     Raises:
         DataError: There is none.
     """
     if path.is_file():
         return [str(path)]
-    found = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    found: list[bytes] = []
+    if path.is_dir():
+        with reading(path):
+            found, others = below(os.fsencode(path))
+        say_others(path, others)
     if not found:
         raise DataError(
             f"{path} " + ("holds no pictures" if path.is_dir() else "does not exist"),
             expected=f"a picture, or a folder of them: {' '.join(sorted(SUFFIXES))}",
         )
-    return found
+    return sorted(str(path / os.fsdecode(name)) for name in found)
 
 
 def _own_feature(task: str, module: Module | None, *, trainable: bool) -> Variable:

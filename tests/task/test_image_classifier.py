@@ -154,6 +154,14 @@ def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, mo
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
 
 
+def test_augmentation_of_what_a_frozen_network_sees_is_said_with_its_price(pictures, network, lines):
+    module = hub.Module(directory=network)
+    for options, said in (({"freeze": True}, True), ({"freeze": True, "augment": "none"}, False), ({}, False)):
+        lines.clear()
+        hub.ImageClassifierTask(module=module, dataset=pictures, **options)
+        assert any("in every epoch, for augment=light" in line and "--augment none" in line for line in lines) is said
+
+
 def torch_file(run):
     from safetensors.torch import load_file
 

@@ -19,6 +19,7 @@ from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.image import SUFFIXES
+from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.image import ImageModule, ImageSource
 from transferhub.reader import ImageClassificationReader, Reader
@@ -83,6 +84,12 @@ class ImageTask(BaseTask):
             data_reader.follow(source.module.preprocess)
             if dataset is not None or data_reader.dataset is not None:  # not where a saved task is opened
                 source.module.check_size(data_reader.process.width, data_reader.process.height)
+            if not source.trainable and data_reader.augment is not None:
+                logger.info(
+                    "The frozen network is computed for all training pictures in every epoch, for augment=%s draws them "
+                    'anew: augment="none" (--augment none) computes it once',
+                    data_reader.augment_name,
+                )
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
         self.feature, self.hidden_units = feature, layer_sizes(hidden_units)

@@ -1,9 +1,11 @@
 """ImageClassifierTask: pictures, through both doors."""
 
+import csv
 import json
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 import timm
 import torch
@@ -99,6 +101,10 @@ def test_pictures_are_learnt_saved_and_opened_by_timm(pictures, network, tmp_pat
     assert np.allclose(logits.softmax(dim=1).numpy(), predictions.probabilities, atol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What the network sees" in page
+    with (tmp_path / "run" / "predictions" / "test.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["label"] for row in written] == [path.split("/")[-2] for path in files]
+    assert [row["predicted"] for row in written] == predictions.labels
 
 
 def test_the_documents_door(pictures, network, tmp_path):
@@ -167,6 +173,14 @@ def test_features_of_another_version_are_others(network, monkeypatch, library):
     assert describe(parts, parts.split([0]), "cpu") == here
     monkeypatch.setattr(library, "__version__", "99.0")
     assert describe(parts, parts.split([0]), "cpu") != here
+
+
+def test_augmentation_of_what_a_frozen_network_sees_is_said_with_its_price(pictures, network, lines):
+    module = hub.Module(directory=network)
+    for options, said in (({"freeze": True}, True), ({"freeze": True, "augment": "none"}, False), ({}, False)):
+        lines.clear()
+        hub.ImageClassifierTask(module=module, dataset=pictures, **options)
+        assert any("in every epoch, for augment=light" in line and "--augment none" in line for line in lines) is said
 
 
 def torch_file(run):
@@ -282,6 +296,28 @@ def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
         task.predict([tmp_path / "text.jpg"])
 
 
+def test_a_size_that_the_network_does_not_take_is_refused(pictures, tmp_path):
+    """timm's and transformers' own words are an AssertionError and a ValueError in the first step."""
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    vit = transformers.ViTForImageClassification(transformers.ViTConfig(image_size=32, patch_size=8, **small))
+    vit.save_pretrained(tmp_path / "vit")
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "vit")
+    timms = hub.Module("timm:vit_tiny_patch16_224", pretrained=False)
+    for own, module in ((224, timms), (32, hub.Module(directory=tmp_path / "vit"))):
+        outputs = module.context()[1]
+
+        def task(size, feature=outputs["feature_map"]):
+            reader = hub.reader.ImageClassificationReader(size, size, hub.dataset.load_images(pictures))
+            return hub.ImageClassifierTask(feature=feature, data_reader=reader)
+
+        with pytest.raises(ConfigError, match="does not take pictures of 64 × 64 pixels") as caught:
+            task(64)
+        assert caught.value.expected == f"{own} × {own}, as it was pretrained"
+        assert f"image_width={own}, image_height={own}" in caught.value.fix
+        assert task(own).reader.process.width == own
+
+
 def test_more_labels_than_five_have_a_top_five(network, tmp_path):
     draw_of = np.random.default_rng(0)
     for label in range(7):
@@ -352,6 +388,13 @@ def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network,
     assert np.allclose(best.predict(opened[1]).probabilities, wanted.probabilities[1:2], atol=1e-6)
     assert len(best.predict(np.zeros((3, 8, 9, 3), np.uint8)).labels) == 3
     assert best.predict([]).labels == []
+    for frame in ({"path": files}, {"note": [1, 2, 3, 4], "Image": files}):
+        found = best.predict(pandas.DataFrame(frame, index=[9, 8, 7, 6]))
+        assert [record["path"] for record in found.records()] == files
+        assert np.array_equal(found.probabilities, wanted.probabilities)
+    with pytest.raises(DataError, match="cannot tell which column is the path: there are 'a', 'b'") as caught:
+        best.predict(pandas.DataFrame({"a": files, "b": files}))
+    assert caught.value.fix == 'predict(list(frame["COLUMN"]))'
     palette = opened[3].convert("P")
     assert best.predict([palette]).labels == best.predict([palette.convert("RGB")]).labels
     for wrong, said in (

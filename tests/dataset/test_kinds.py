@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transferhub.dataset import InputExample, load, store, targets
+from transferhub.dataset import BaseDataset, InputExample, load, store, targets
 from transferhub.errors import ConfigError, DataError
 
 
@@ -133,6 +133,39 @@ def test_values_are_floats_and_ids_are_not_suspected(tmp_path):
     assert (len(split.train_examples), len(split.dev_examples)) == (45, 5)
     both = np.concatenate([targets.values(split, "train"), targets.values(split, "dev")])
     np.testing.assert_array_equal(np.sort(both), found)
+
+    assert split.drawn == "at random"
+
+
+def test_label_sets_are_split_with_nearly_the_same_share_of_each_label():
+    draw = np.random.default_rng(0)
+    rates = np.array([0.5, 0.3, 0.1, 0.03, 0.01, 0.005])
+    flags = draw.random((2000, 6)) < rates
+    dataset = BaseDataset(label_list=[*"abcdef"])
+    dataset.kind = "labels"
+    dataset.train_examples = [
+        InputExample(str(row), "x", None, [name for name, has in zip("abcdef", line, strict=True) if has])
+        for row, line in enumerate(flags)
+    ]
+    split = dataset.with_dev(seed=1)
+    held = np.array([int(row.guid) for row in split.dev_examples])
+    assert sorted({*held, *(int(row.guid) for row in split.train_examples)}) == list(range(2000))
+    assert abs(len(held) - 200) <= 6
+    assert np.abs(flags[held].sum(axis=0) - flags.sum(axis=0) * 0.1).max() <= 2
+    assert split.drawn == "nearly the same share of each label"
+    assert [row.guid for row in dataset.with_dev(1).dev_examples] == [row.guid for row in split.dev_examples]
+    assert [row.guid for row in dataset.with_dev(2).dev_examples] != [row.guid for row in split.dev_examples]
+    by_chance = [flags[draw.permutation(2000)[:200]].sum(axis=0) for _ in range(50)]
+    worst = np.abs(np.array(by_chance) - flags.sum(axis=0) * 0.1).max(axis=1)
+    assert np.median(worst) > 3, "what any rows would give"
+
+
+def test_label_sets_of_which_each_occurs_once_leave_a_row_on_either_side():
+    rows = [InputExample(str(row), "x", None, [name]) for row, name in enumerate("abcde")]
+    dataset = BaseDataset(label_list=[*"abcde"])
+    dataset.kind, dataset.train_examples = "labels", rows
+    split = dataset.with_dev(seed=1)
+    assert (len(split.train_examples), len(split.dev_examples), split.drawn) == (4, 1, "at random")
 
 
 @pytest.mark.parametrize("value", ["", "abc", "nan", "inf", "1_000", "4,5"])

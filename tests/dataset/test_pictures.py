@@ -301,6 +301,32 @@ def test_faults_of_tables_are_named(folders):
         hub.dataset.load_images({"train": folders / "train", "tset": folders / "val"})
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [(None, "missing"), (float("nan"), "missing"), (pd.NA, "missing"), (pd.NaT, "missing"), ("", "empty")],
+)
+def test_a_label_that_is_missing_is_no_class(folders, missing, said):
+    paths = [str(folders / f"train/{label}/00.png") for label in ("ants", "bees")]
+    with pytest.raises(DataError, match=rf"DataFrame\.iloc\[1\]: the label is {said}\n.*fill it in"):
+        hub.dataset.load_images(pd.DataFrame({"path": paths, "label": ["ants", missing]}))
+    with pytest.raises(DataError, match=rf"test\[0\]: the label is {said}"):
+        hub.dataset.load_images(folders, test=[(paths[0], missing), (paths[1], "bees")])
+    (folders / "rows.csv").write_text(f"path,label\n{paths[0]},ants\n{paths[1]},\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rows\.csv:3: the label is empty"):
+        hub.dataset.load_images(folders / "rows.csv")
+
+
+def test_rows_of_a_frame_are_named_by_their_place_and_numbers_are_one_label_however_they_are_written(folders):
+    paths = [str(folders / f"train/{label}/00.png") for label in ("ants", "bees")]
+    frame = pd.DataFrame({"path": paths, "label": ["ants", "bees"]})
+    with pytest.raises(DataError, match=r"DataFrame\.iloc\[0\]: label 'ants' of .*00\.png is not known"):
+        hub.dataset.load_images(frame, label_list=["bees"])
+    rows = hub.dataset.load_images(frame).train_examples
+    assert rows.take([1]).where(0) == rows.relabelled(np.array([1, 0])).where(1) == "DataFrame.iloc[1]"
+    dataset = hub.dataset.load_images([(paths[0], 1.0), (paths[1], np.int64(2)), (paths[0], "1")])
+    assert dataset.label_list == ["1", "2"]
+
+
 def test_folders_in_which_nothing_can_be_learnt(tmp_path, folders, lines):
     with pytest.raises(DataError, match="holds no label folders with pictures, but 6 files"):
         hub.dataset.load_images(folders / "train" / "ants")
@@ -320,6 +346,86 @@ def test_folders_in_which_nothing_can_be_learnt(tmp_path, folders, lines):
         hub.dataset.load_images([(str(folders / "train/ants/00.png"), "only")])
 
 
+def of_folders(root, *names):
+    """A picture in each folder, no two alike; their names in the order given."""
+    for number, name in enumerate(names):
+        picture(root / name / "0.png", mark=1000 + number)
+    return root
+
+
+def rows_of(dataset):
+    return {
+        split: [(os.path.relpath(path, dataset.base_path), dataset.label_list[label]) for path, label in rows]
+        for split in ("train", "dev", "test")
+        if len(rows := dataset.get_examples(split))
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("val/ants", "val/bees", "test/ants"), ("val", "test"), ("train2017", "val2017"), ("train_1", "eval")],
+)
+def test_splits_without_train_are_no_labels(tmp_path, names):
+    folder = of_folders(tmp_path / "splits", *names)
+    with pytest.raises(DataError, match=r"(?s)splits without train/\n.*if these are labels"):
+        hub.dataset.load_images(folder)
+    tops = sorted({name.split("/")[0] for name in names})
+    for as_labels in ({"train": {"train": folder}}, {"train": folder, "label_list": tops}):  # the ways that are said
+        assert hub.dataset.load_images(**as_labels).label_list == tops
+
+
+def test_an_evaluation_looks_at_splits_without_train(tmp_path):
+    folder = of_folders(tmp_path, "val/ants", "test/ants", "test/bees")
+    assert labelled_rows(folder, ["bees", "ants"]) == [
+        (str(folder / "test/ants/0.png"), 1),
+        (str(folder / "test/bees/0.png"), 0),
+    ]
+    (folder / "test").rename(tmp_path / "predict")
+    assert [label for _, label in labelled_rows(folder, ["bees", "ants"])] == [1]
+
+
+def test_folders_beside_splits_are_named(tmp_path, lines):
+    folder = of_folders(tmp_path, "train/ants", "train/bees", "val/ants", "eval/bees")
+    picture(folder / "loose.png", mark=5)
+    picture(folder / "train" / "loose.png", mark=6)
+    dataset = hub.dataset.load_images(folder)
+    assert rows_of(dataset)["dev"] == [("val/ants/0.png", "ants")]
+    assert any("eval/, loose.png beside train/, val/: no splits, left out" in line for line in lines)
+    assert any("1 pictures lie in no label folder and are left out" in line for line in lines)
+    lines.clear()
+    assert len(hub.dataset.load_images(folder, folder / "eval").dev_examples) == 1, "the way that is said"
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_a_label_that_is_called_as_a_split(tmp_path, lines, name):
+    folder = of_folders(tmp_path / "vehicles", "plane", name, "car")
+    wanted = {"train": [(f"{label}/0.png", label) for label in sorted(["plane", name, "car"])]}
+    assert rows_of(hub.dataset.load_images(folder)) == wanted
+    assert any(f"{name}/ is taken for a label, as car/, plane/" in line for line in lines)
+    lines.clear()
+    for said in ({"train": {"train": folder}}, {"train": folder, "label_list": sorted(["plane", name, "car"])}):
+        dataset = hub.dataset.load_images(**said)
+        dataset.base_path = str(folder)
+        assert rows_of(dataset) == wanted
+    assert not any("is taken for a label" in line for line in lines)
+    assert [label for _, label in labelled_rows(folder, ["car", "plane", name])] == [0, 1, 2]
+    of_folders(folder, f"{name}/deeper")
+    if name == "test":
+        with pytest.raises(DataError, match="test/, car/, plane/: splits without train/"):
+            hub.dataset.load_images(folder)
+    else:
+        with pytest.raises(DataError, match="every picture has the label 'deeper'"):
+            hub.dataset.load_images(folder)
+        assert any("car/, plane/ beside train/: no splits, left out" in line for line in lines)
+
+
+def test_pictures_without_labels_in_splits_are_not_told_apart_by_these(tmp_path):
+    with pytest.raises(DataError, match=r"(test|train) holds no label folders"):
+        hub.dataset.load_images(of_folders(tmp_path / "a", "train", "test"))
+    with pytest.raises(DataError, match=r"(test|train) holds no label folders"):
+        hub.dataset.load_images(of_folders(tmp_path / "b", "train", "test1"))
+
+
 def test_the_same_picture_in_two_splits_is_named(folders, lines):
     twin = folders / "val/bees/again.png"
     twin.write_bytes((folders / "train/bees/03.png").read_bytes())
@@ -327,6 +433,34 @@ def test_the_same_picture_in_two_splits_is_named(folders, lines):
     (warning,) = (line for line in lines if "are in train too" in line)
     assert "1 pictures of dev" in warning
     assert f"{twin} = {folders / 'train/bees/03.png'}" in warning
+
+
+def test_the_same_picture_on_both_sides_of_our_own_split_is_named_once(tmp_path, lines):
+    for label in ("ants", "bees"):
+        for place in range(10):
+            picture(tmp_path / label / f"{place}.png", COLOURS[label])  # all of a label alike
+    dataset = hub.dataset.load_images(tmp_path, test_part=0.2)
+    assert not [line for line in lines if "of dev are in" in line]
+    assert [line for line in lines if "4 pictures of test are in train too" in line]
+    held = dataset.with_dev(3)
+    dataset.with_dev(3)
+    assert len([line for line in lines if "2 pictures of dev are in train too" in line]) == 1
+    assert len([line for line in lines if "2 pictures of dev are in test too" in line]) == 1
+    assert [len(held.get_examples(split)) for split in ("train", "dev", "test")] == [14, 2, 4]
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_a_label_that_our_own_split_takes_from_the_training_rows_is_named(tmp_path, lines, kind):
+    rows = [(str(picture(tmp_path / "0.png")), "ant"), (str(picture(tmp_path / "1.png", mark=1)), "bee")]
+    dataset = hub.dataset.load_images(rows, kind=kind)
+    held = dataset.with_dev(3)
+    (lost,) = {"ant", "bee"} - {dataset.label_list[row] if kind == "classes" else row for _, row in held.train_examples}
+    assert any(f"1 of 2 labels have no training picture left, they went to dev: {lost}" in line for line in lines)
+    lines.clear()
+    named = hub.dataset.load_images(rows, label_list=["ant", "bee", "wasp"], kind=kind)
+    assert any("1 of 3 labels have no training picture: wasp" in line for line in lines)
+    named.with_dev(3)
+    assert any(f"1 of 3 labels have no training picture left, they went to dev: {lost}" in line for line in lines)
 
 
 def test_empty_and_truncated_pictures_are_named_and_left_out_where_that_is_asked(folders, lines):
@@ -370,6 +504,16 @@ def test_another_order_of_the_same_labels_is_another_numbering_of_the_same_rows(
     assert dataset.label_list == ["ants", "bees"]
     with pytest.raises(DataError, match="label 'ants' is not known"):
         dataset.relabelled(["bees"])
+
+
+def test_rows_to_predict_have_no_labels_to_renumber(folders):
+    dataset = hub.dataset.load_images(folders)
+    dataset.predict_examples = ["a.png", ("b.png", None)]
+    assert dataset.relabelled(["bees", "ants"]).predict_examples == ["a.png", ("b.png", None)]
+    for wrong in (None, 7):
+        dataset.dev_examples = [("a.png", wrong)]
+        with pytest.raises(DataError, match=r"dev_examples\[0\]"):
+            dataset.relabelled(["bees", "ants"])
 
 
 def test_a_fingerprint_knows_names_sizes_and_labels_and_not_the_place(folders, tmp_path_factory):

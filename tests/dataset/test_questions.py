@@ -157,11 +157,11 @@ def test_a_dev_set_takes_whole_passages():
     ]
     dataset = load(rows, kind="answers")
     split = dataset.with_dev(seed=1)
-    assert len(split.dev_examples) == 10
+    assert (len(split.dev_examples), split.drawn) == (10, "whole passages")
     assert not {row.text_b for row in split.dev_examples} & {row.text_b for row in split.train_examples}
     assert [row.guid for row in dataset.with_dev(1).dev_examples] == [row.guid for row in split.dev_examples]
     one = load(rows[:5], kind="answers").with_dev(seed=1)
-    assert (len(one.train_examples), len(one.dev_examples)) == (4, 1)
+    assert (len(one.train_examples), len(one.dev_examples), one.drawn) == (4, 1, "at random")
 
 
 def test_lists_must_hold_reading_examples():

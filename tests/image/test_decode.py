@@ -78,6 +78,19 @@ def test_grey_of_8_and_16_bits_and_floats_are_alike(tmp_path):
         close_to(path, (51,) * 3, (204,) * 3, tolerance=1)
 
 
+@pytest.mark.parametrize("levels", [(200, 65000), (40, 250)])  # the second is a dark picture
+def test_grey_of_16_bits_is_alike_in_every_form(tmp_path, levels):
+    deep = np.full((20, 40), levels[0], np.uint16)
+    deep[:, 20:] = levels[1]
+    for kind in ("png", "tif", "pgm"):
+        Image.fromarray(deep).save(tmp_path / f"little.{kind}")
+    Image.frombytes("I;16B", (40, 20), deep.astype(">u2").tobytes()).save(tmp_path / "big.tif")
+    for path in sorted(tmp_path.iterdir()):
+        close_to(path, (levels[0] >> 8,) * 3, (levels[1] >> 8,) * 3, tolerance=0)
+        with Image.open(path) as opened:
+            assert np.array_equal(np.asarray(upright(opened)), np.asarray(decode(path))), path
+
+
 def test_colour_of_16_bits(tmp_path):
     """Pillow writes none, so the file is put together here."""
     row = b"\0" + struct.pack(">6H", *(257 * value for value in (*RED, *GREEN)))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pandas
@@ -11,9 +12,14 @@ import torch
 from PIL import Image
 
 import transferhub as hub
+from conftest import crash_at, short_of_memory
+from transferhub.engine.settled import describe
 from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.graph import Network
 from transferhub.image import decode
+from transferhub.reader import image_columns
 from transferhub.task import finetuning
+from transferhub.task.image_task import pictures_in
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 60), "red": (200, 50, 40)}
 
@@ -123,9 +129,14 @@ def test_the_documents_door(pictures, network, tmp_path):
 
 
 def test_bf16_learns_as_well(pictures, network, tmp_path):
-    module = hub.Module(directory=network)
-    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", precision="bf16"))
-    assert task.finetune_and_eval().test["acc"] > 0.9
+    losses = {"fp32": [], "bf16": []}
+    for name, found in losses.items():
+        task = hub.ImageClassifierTask(
+            module=hub.Module(directory=network), dataset=pictures, config=config(tmp_path / name, precision=name)
+        )
+        task.add_hook("run_step", "loss", lambda task, states, found=found: found.append(states[0].run_loss))
+        assert task.finetune_and_eval().test["acc"] > 0.9
+    np.testing.assert_allclose(losses["bf16"][:24], losses["fp32"][:24], atol=0.03)
 
 
 def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, monkeypatch):
@@ -152,6 +163,16 @@ def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, mo
     first, second = (torch_file(tmp_path / run) for run in ("run", "other"))
     assert first.keys() == second.keys()
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+@pytest.mark.parametrize("library", [timm, torch])
+def test_features_of_another_version_are_others(network, monkeypatch, library):
+    feature = hub.Module(directory=network).context(trainable=False)[1]["feature_map"]
+    parts = Network([feature])
+    here = describe(parts, parts.split([0]), "cpu")
+    assert describe(parts, parts.split([0]), "cpu") == here
+    monkeypatch.setattr(library, "__version__", "99.0")
+    assert describe(parts, parts.split([0]), "cpu") != here
 
 
 def test_augmentation_of_what_a_frozen_network_sees_is_said_with_its_price(pictures, network, lines):
@@ -187,6 +208,47 @@ def test_augmented_runs_that_were_stopped_end_with_the_same_bits(pictures, netwo
     assert again.dev == whole.dev
     first, second = torch_file(tmp_path / "whole"), torch_file(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_augmentation_is_another_run_and_the_message_names_it(pictures, network, tmp_path):
+    def task(augment):
+        options = {"module": hub.Module(directory=network), "dataset": pictures, "augment": augment}
+        return hub.ImageClassifierTask(**options, config=config(tmp_path / "run", num_epoch=1))
+
+    crash_at(task("light"), 3)
+    with pytest.raises(RunError, match=r"reader: .*augment=light .* there, .*augment=strong .* now"):
+        task("strong").finetune_and_eval()
+    assert task("light").finetune_and_eval().steps == 6
+
+
+def test_one_reader_serves_tasks_on_several_modules(pictures, network, tmp_path):
+    reader = hub.reader.ImageClassificationReader(32, 32, hub.dataset.load_images(pictures))
+    modules = [hub.Module(directory=network), hub.Module("fractal-mini")]
+    tasks = [
+        hub.ImageClassifierTask(feature=module.context()[1]["feature_map"], data_reader=reader) for module in modules
+    ]
+    assert [task.reader.process.mean for task in tasks] == [module.preprocess.mean for module in modules]
+    assert len({task.reader.process.mean for task in tasks}) == 2
+    assert reader.process.mean == (0.0, 0.0, 0.0)
+
+
+def test_where_batches_are_computed_in_parts_each_picture_is_still_prepared_once(
+    pictures, network, tmp_path, monkeypatch
+):
+    read, plain = [], image_columns.ImageColumns._prepare
+
+    def count(self, rows, places, images, wholes):
+        read.extend((self.epoch, row) for row in rows[list(places)].tolist())
+        return plain(self, rows, places, images, wholes)
+
+    task = hub.ImageClassifierTask(
+        module=hub.Module(directory=network), dataset=pictures, augment="light", config=config(tmp_path / "run")
+    )
+    short_of_memory(task, most_rows=2)
+    monkeypatch.setattr(image_columns.ImageColumns, "_prepare", count)
+    task.finetune_and_eval()
+    trained = [each for each in read if each[0] == 2]
+    assert len(trained) == len(set(trained)) == 48, "the first step finds out what fits; from then on, each once"
 
 
 def test_the_head_moves_faster_where_it_is_asked_to(pictures, network):
@@ -276,6 +338,29 @@ def test_more_labels_than_five_have_a_top_five(network, tmp_path):
     labels = np.repeat(np.arange(7), 4)
     assert result.dev["top_5"] == pytest.approx((ranks == labels[:, None]).any(axis=1).mean())
     assert "top_5 on dev" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_of_a_folder_the_same_files_are_predicted_that_are_trained_on(pictures, tmp_path, lines):
+    folder = tmp_path / "set"
+    draw(folder, 2, seed=3)
+    (folder / "red" / "._0.png").write_bytes(b"Mac's")
+    (folder / "red" / ".hidden").mkdir()
+    shutil.copy(folder / "red" / "0.png", folder / "red" / ".hidden")
+    (folder / "red" / "notes.txt").write_text("x")
+    (folder / "red" / "deeper.png").mkdir()
+    shutil.copy(folder / "red" / "0.png", folder / "red" / "deeper.png" / "A.PNG")
+    (folder / "linked").symlink_to(pictures / "test" / "blue")
+    found = pictures_in(folder)
+    assert found == sorted(path for path, _ in hub.dataset.load_images(folder).train_examples)
+    assert len(found) == 6 + 1 + 6
+    assert any("1 files that are no pictures" in line for line in lines)
+    (folder / "red" / "again").symlink_to(folder)
+    for read in (pictures_in, hub.dataset.load_images):
+        with pytest.raises(DataError, match="again is a link to a folder that it lies in"):
+            read(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no pictures"):
+        pictures_in(tmp_path / "empty")
 
 
 def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network, tmp_path):

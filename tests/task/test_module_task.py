@@ -98,7 +98,7 @@ def test_values_are_learnt_by_the_squared_error_and_dev_rows_are_split_off(rows,
     result = task.finetune_and_eval()
     assert result.dev["loss"] < 0.3 * y.var()
     assert task.predict(x[:5]).to_frame().columns.tolist() == ["row", "output"]
-    assert any("26 of 256 training rows split off" in line for line in lines)
+    assert any("26 of 256 training rows split off, at random" in line for line in lines)
 
 
 def test_several_inputs_and_a_loss_of_one_s_own(rows, tmp_path):

@@ -298,7 +298,7 @@ def test_without_dev_rows_a_tenth_is_split_off_and_said(tiny, review_files, in_t
         config=hub.RunConfig(precision="fp32", batch_size=16, checkpoint_dir="run"),
     )
     result = task.finetune_and_eval()
-    assert any("6 of 64 training rows split off" in line for line in lines)
+    assert any("6 of 64 training rows split off, the same share of each label" in line for line in lines)
     assert result.test is None
     assert result.steps == 4
 

@@ -81,7 +81,7 @@ class PictureDataset(BaseDataset):
 
         Raises:
             ConfigError: Label sets that are written as ids or flags, in another order.
-            DataError: A name that it does not have.
+            DataError: A name that it does not have; a row without a label.
         """
         if self.kind == "labels":
             named = targets.with_labels(self, label_list, self.kind)
@@ -95,11 +95,11 @@ class PictureDataset(BaseDataset):
         turned = copy.copy(self)
         turned.set_labels(label_list)
         order = np.array([index[name] for name in self.label_list], np.int32)
-        for phase in PHASES:
+        for phase in ("train", "dev", "test"):
             rows: Any = self.get_examples(phase)
             if not isinstance(rows, Pictures):
-                names = self.label_list
-                rows = [(path, label if isinstance(label, str) else names[label]) for path, label in rows]
+                names, ids = self.label_list, self.label_ids(phase).tolist()
+                rows = [(row[0], names[label]) for row, label in zip(rows, ids, strict=True)]
             elif rows.ids.max(initial=-1) >= 0:
                 rows = rows.relabelled(order)
             setattr(turned, f"{phase}_examples", rows)
@@ -110,9 +110,26 @@ class PictureDataset(BaseDataset):
         return fingerprint(self.get_examples(phase))
 
     def with_dev(self, seed: int, proportion: float = 0.1, kind: str | None = None) -> "PictureDataset":
-        """As `BaseDataset.with_dev`."""
+        """As `BaseDataset.with_dev`; a picture that is in both splits then, and a label with none to train on, is said.
+
+        The files of up to `picture_checks.MOST` pictures are looked at for that.
+        """
         if len(self.dev_examples):
             return self
+        held = self._held(seed, proportion, kind)
+        picture_checks.check_split_off(held, "dev")
+        return held
+
+    def with_test(self, seed: int, proportion: float) -> "PictureDataset":
+        """A copy in which a part of the training rows are the test rows; drawn and looked at as by `with_dev`."""
+        whole = copy.copy(self)
+        whole.dev_examples = []
+        held = whole._held(seed, proportion, None)
+        held.test_examples, held.dev_examples = held.dev_examples, self.dev_examples
+        picture_checks.check_split_off(held, "test")
+        return held
+
+    def _held(self, seed: int, proportion: float, kind: str | None) -> "PictureDataset":
         held = super().with_dev(seed, proportion, kind)
         assert isinstance(held, PictureDataset)
         return held

@@ -1,6 +1,7 @@
 """The splits of a data set, and its labels."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ class BaseDataset:
 
     kind = "classes"
     no_entity_label = "O"
+    drawn = "at random"  # how dev rows were drawn from the training rows, where they were
 
     def __init__(self, base_path: str | None = None, label_list: Sequence[Any] | None = None) -> None:
         self.base_path = base_path
@@ -76,11 +78,11 @@ class BaseDataset:
         """The labels that are named already; None: they are told from the rows when they are first asked for."""
         return self._label_list
 
-    def say_once(self, message: str) -> None:
+    def say_once(self, message: str, level: int = logging.INFO) -> None:
         """Log what was found out about the rows, the first time."""
         if message not in self._said:
             self._said.add(message)
-            logger.info("%s", message)
+            logger.log(level, "%s", message)
 
     @property
     def num_labels(self) -> int:
@@ -180,8 +182,8 @@ class BaseDataset:
         """This data set if it has dev rows; else a copy in which a tenth of the training rows are the dev rows.
 
         They are drawn from the seed alone; this data set stays as it is. Of classes, the same share of each is taken
-        (largest remainders decide where it is no whole number); of answers, whole passages with all their questions; of
-        the other kinds, any rows.
+        (largest remainders decide where it is no whole number); of label sets, nearly the same share of each label; of
+        answers, whole passages with all their questions; of the other kinds, any rows. ``drawn`` says it in words.
 
         Args:
             seed: Of the draw.
@@ -194,15 +196,23 @@ class BaseDataset:
         if len(self.dev_examples):
             return self
         rows, kind = len(self.train_examples), known_kind(kind or self.kind)
-        ids = self.label_ids("train") if kind == "classes" else np.zeros(rows, np.int64)
         if rows < 2:
             raise DataError(
                 f"{rows} training rows: too few to split off a dev set", fix="give more rows, or a dev file"
             )
         random = np.random.default_rng(seed)
-        held = _whole_passages(self.train_examples, random, proportion) if kind == "answers" else None
-        held = _stratified(ids, random, proportion) if held is None else held
+        held, drawn = None, "at random"
+        if kind == "classes":
+            held, drawn = _stratified(self.label_ids("train"), random, proportion), "the same share of each label"
+        elif kind == "labels":
+            held = _stratified_sets(targets.label_sets(self, "train"), random, proportion)
+            drawn = "nearly the same share of each label"
+        elif kind == "answers":
+            held, drawn = _whole_passages(self.train_examples, random, proportion), "whole passages"
+        if held is None:
+            held, drawn = _stratified(np.zeros(rows, np.int64), random, proportion), "at random"
         split = copy.copy(self)
+        split.drawn = drawn
         split._label_list = self.label_list if kind == self.kind else self._label_list
         split.dev_examples = _take(self.train_examples, held)
         split.train_examples = _take(self.train_examples, np.delete(np.arange(rows), held))
@@ -217,6 +227,33 @@ def _stratified(ids: npt.NDArray[np.int64], random: np.random.Generator, proport
     counts[order[np.argsort(-(shares - counts)[order], kind="stable")][:missing]] += 1
     taken = [random.permutation(np.flatnonzero(ids == c))[:n] for c, n in enumerate(counts)]
     return np.sort(np.concatenate(taken))
+
+
+def _stratified_sets(
+    flags: npt.NDArray[np.uint8], random: np.random.Generator, proportion: float
+) -> npt.NDArray[np.int64] | None:
+    """Rows of label sets by iterative stratification; None where that leaves a side without rows.
+
+    Sechidis, Tsoumakas, Vlahavas 2011, On the Stratification of Multi-label Data, algorithm 1: of the label with the
+    fewest rows left each row goes where most of that label are still wanted, else where most rows are.
+    """
+    rows, has = len(flags), flags.astype(np.int64)
+    share = np.array([1 - proportion, proportion])
+    counts, side = has.sum(axis=0), np.full(rows, -1)
+    wanted, of_label = rows * share, counts[:, None] * share
+    order = random.permutation(rows)
+    while counts.any():
+        label = int(np.argmin(np.where(counts > 0, counts, rows + 1)))
+        for row in order[(side[order] < 0) & (has[order, label] > 0)]:
+            ahead = of_label[label, 1] - of_label[label, 0] or wanted[1] - wanted[0] or random.random() - 0.5
+            to = side[row] = int(ahead > 0)
+            wanted[to] -= 1
+            of_label[:, to] -= has[row]
+            counts -= has[row]
+    free = order[side[order] < 0]  # rows without labels
+    side[free[: max(0, round(wanted[1]))]] = 1
+    held = np.flatnonzero(side == 1)
+    return held if 0 < len(held) < rows else None
 
 
 def _whole_passages(

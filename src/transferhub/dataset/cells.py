@@ -1,10 +1,10 @@
 """Cells of any kind of file → texts and label names; what is neither is named by its row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from transferhub.dataset.kinds import SPLIT, names_text, number, plain, tags_text
+from transferhub.dataset.kinds import SPLIT, Place, names_text, number, plain, tags_text
 from transferhub.dataset.store import StoredRow
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError
@@ -46,10 +46,8 @@ def stored_rows(table: Table, roles: dict[str, int], kind: str = "classes") -> I
                 label = label.strip() if isinstance(label, str) else repr(value)
             elif kind == "labels":
                 label = names_text(_named(label, names), partial(table.where, line))
-            elif type(label) is not str:
-                label = _label(table, line, label, names)
-            if kind == "classes" and (not label or label.isspace()):
-                raise DataError(f"{table.where(line)}: the label is empty", fix="fill it in, or remove the row")
+            elif type(label) is not str or not label or label.isspace():
+                label = class_name(label, partial(table.where, line), names)
         yield text, pair, label, line
 
 
@@ -87,19 +85,32 @@ def _text(table: Table, line: int, value: Any) -> str:
     )
 
 
-def _label(table: Table, line: int, value: Any, names: list[str] | None) -> str:
-    """Whole numbers are the same label however they are written: 1, 1.0 and numpy's; truth values are True, False."""
-    value = value.item() if hasattr(value, "item") and not isinstance(value, str) else value
+def class_name(value: Any, place: Place, names: Sequence[str] | None = None) -> str:
+    """The name of a class, of a cell that says one label.
+
+    Whole numbers are the same label however they are written: 1, 1.0 and numpy's; truth values are True, False.
+
+    Args:
+        value: The cell.
+        place: Names the row.
+        names: Of the numbers, where the file has them.
+
+    Raises:
+        DataError: A label that is missing or empty, or no name, number or truth value.
+    """
+    value = plain(value)
     if is_missing(value) or (names and value == -1):
-        raise DataError(f"{table.where(line)}: the label is missing", fix="fill it in, or remove the row")
+        raise DataError(f"{place()}: the label is missing", fix="fill it in, or remove the row")
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str | int | float):
-        return str(value)
+        if not (text := str(value)) or text.isspace():
+            raise DataError(f"{place()}: the label is empty", fix="fill it in, or remove the row")
+        return text
     raise DataError(
-        f"{table.where(line)}: the label is {value!r:.60} ({type(value).__name__})",
+        f"{place()}: the label is {value!r:.60} ({type(value).__name__})",
         expected="a name or a number",
         fix="name the column that holds the label: label=… (--label-column)",
     )

@@ -1,9 +1,8 @@
 """What can be wrong with pictures that are all there: errors where nothing can be learnt, else warnings with names."""
 
 import hashlib
-import os
+import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,12 +38,7 @@ def check(dataset: "PictureDataset") -> None:
                 expected="at least two labels to tell apart",
                 fix="a folder a label: train/LABEL/*.jpg",
             )
-        counts = (
-            targets.label_sets(dataset, "train").sum(axis=0)
-            if sets
-            else np.bincount(dataset.label_ids("train"), minlength=len(names))
-        )
-        if len(without := np.flatnonzero(counts == 0)):
+        if len(without := np.flatnonzero(_counts(dataset, "train") == 0)):
             logger.warning(
                 "%s: %d of %d labels have no training picture: %s",
                 dataset.name,
@@ -57,7 +51,7 @@ def check(dataset: "PictureDataset") -> None:
     if total > MOST:
         logger.info("%s: %d pictures: empty and repeated ones are not looked for", dataset.name, total)
         return
-    sizes = {split: np.array([size for size, _ in stamps(found)], np.int64) for split, found in paths.items()}
+    sizes = _sizes(paths)
     for split, found in paths.items():
         if len(empty := np.flatnonzero(sizes[split] == 0)):
             logger.warning(
@@ -69,15 +63,53 @@ def check(dataset: "PictureDataset") -> None:
                 _some([found[row] for row in empty.tolist()]),
             )
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
-        if same := _same(paths[one], sizes[one], paths[other], sizes[other]):
-            logger.warning(
-                "%s: %d pictures of %s are in %s too, so the scores there say too much: %s",
-                dataset.name,
-                len(same),
-                other,
-                one,
-                _some([f"{b} = {a}" for a, b in same]),
-            )
+        _say_same(dataset, one, other, paths, sizes)
+
+
+def check_split_off(dataset: "PictureDataset", split: str) -> None:
+    """Look at a split that was drawn from the training rows: the same picture in both, labels that are in it alone."""
+    names = dataset.label_list
+    lost = np.flatnonzero((_counts(dataset, "train") == 0) & (_counts(dataset, split) > 0))
+    if len(lost):
+        dataset.say_once(
+            f"{dataset.name}: {len(lost)} of {len(names)} labels have no training picture left, they went to {split}: "
+            f"{_some([names[label] for label in lost])}; bring more pictures of these labels, or a {split} set",
+            logging.WARNING,
+        )
+    paths = {name: paths_of(dataset.get_examples(name)) for name in SPLITS}
+    if sum(map(len, paths.values())) <= MOST:
+        sizes = _sizes(paths)
+        for other in SPLITS:
+            if other != split:
+                _say_same(dataset, other, split, paths, sizes)
+
+
+def _counts(dataset: "PictureDataset", split: str) -> npt.NDArray[np.int64]:
+    """Pictures of each label."""
+    if dataset.kind == "labels":
+        counts: npt.NDArray[np.int64] = targets.label_sets(dataset, split).sum(axis=0, dtype=np.int64)
+        return counts
+    return np.bincount(dataset.label_ids(split), minlength=dataset.num_labels)
+
+
+def _sizes(paths: Mapping[str, Sequence[str]]) -> dict[str, npt.NDArray[np.int64]]:
+    return {split: np.array([size for size, _ in stamps(found)], np.int64) for split, found in paths.items()}
+
+
+def _say_same(
+    dataset: "PictureDataset",
+    one: str,
+    other: str,
+    paths: Mapping[str, Sequence[str]],
+    sizes: Mapping[str, npt.NDArray[np.int64]],
+) -> None:
+    """Name the pictures of a split that are in another one too."""
+    if same := _same(paths[one], sizes[one], paths[other], sizes[other]):
+        dataset.say_once(
+            f"{dataset.name}: {len(same)} pictures of {other} are in {one} too, so the scores there say too much: "
+            + _some([f"{b} = {a}" for a, b in same]),
+            logging.WARNING,
+        )
 
 
 def _same(
@@ -100,16 +132,18 @@ def _digest(path: str) -> bytes:
 def broken(examples: Sequence[Any]) -> dict[int, str]:
     """Row → what is wrong with its picture, for those that cannot be decoded; every picture is."""
     from transferhub.image import decode
+    from transferhub.image.threads import in_order
 
-    def fault(path: str) -> str | None:
+    paths = paths_of(examples)
+
+    def fault(row: int) -> str | None:
         try:
-            decode(path, (64, 64))
+            decode(paths[row], (64, 64))
         except DataError as error:
             return error.what
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return {row: said for row, said in enumerate(pool.map(fault, paths_of(examples))) if said is not None}
+    return {row: said for row, said in enumerate(in_order(fault, range(len(paths)))) if said is not None}
 
 
 def whole_rows(examples: Sequence[Any], split: str) -> Sequence[Any]:

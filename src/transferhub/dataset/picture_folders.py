@@ -2,25 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
-from transferhub.dataset.folders import SPLITS
 from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind
 from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, there
+from transferhub.dataset.picture_tree import NAMED, SAID, scan, splits_in
 from transferhub.dataset.pictures import Pictures, path_of
 from transferhub.dataset.targets import as_number as natural
 from transferhub.errors import ConfigError, DataError, did_you_mean
-from transferhub.image import SUFFIXES
 from transferhub.log import logger
 
 LISTS = ("train_list.txt", "validate_list.txt", "test_list.txt", "label_list.txt")  # PaddleHub's own names
 PICTURE_KINDS = ("classes", "labels")
 LOOKED_AT = ("test", "dev", "train")  # by an evaluation: the first that there is
-SAID = "train/LABEL/*.jpg (and val/, test/), LABEL/*.jpg, or PaddleHub's lists (train_list.txt …)"
-ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
 
 
 def load_images(
@@ -81,7 +79,7 @@ def load_images(
         if apart:
             picture_checks.check(lists)
         return _finished(lists, test_part, seed, broken)
-    splits = {**({} if train is None else _all_splits(train)), **apart}
+    splits = {**({} if train is None else _all_splits(train, label_list)), **apart}
     if not splits:
         raise DataError("no pictures to load", expected=SAID)
     first = train if isinstance(train, str | Path) else next(iter(splits.values()))
@@ -105,7 +103,7 @@ def load_images(
 
 
 def _with_sets(listed: Listed) -> Pictures:
-    return Pictures.with_sets(listed.folder, listed.names, listed.labels, listed.source, listed.lines)
+    return Pictures.with_sets(listed.folder, listed.names, listed.labels, listed.source, listed.lines, listed.place)
 
 
 def _with_ids(listed: Listed, dataset: PictureDataset) -> Pictures:
@@ -118,13 +116,18 @@ def _with_ids(listed: Listed, dataset: PictureDataset) -> Pictures:
     for place, name in enumerate(listed.labels):
         if name not in index:
             raise DataError(
-                f"{source if listed.lines is None else f'{source}:{listed.lines[place]}'}: label {name!r:.80} of "
-                f"{os.fsdecode(listed.names[place])} is not known",
+                f"{_named(listed, place)}: label {name!r:.80} of {os.fsdecode(listed.names[place])} is not known",
                 expected=f"one of {', '.join(map(repr, dataset.label_list[:20]))}",
                 fix="every label must have training pictures, or be named in label_list=[…]",
             )
     ids = [index[name] for name in listed.labels]
-    return Pictures.of(listed.folder, listed.names, ids, source, listed.lines)
+    return Pictures.of(listed.folder, listed.names, ids, source, listed.lines, place=listed.place)
+
+
+def _named(listed: Listed, row: int) -> str:
+    if listed.lines is None:
+        return listed.source
+    return listed.place.format(source=listed.source, line=listed.lines[row])
 
 
 def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broken: str) -> PictureDataset:
@@ -133,10 +136,7 @@ def _finished(dataset: PictureDataset, test_part: float | None, seed: int, broke
     if test_part is not None:
         if len(dataset.test_examples):
             raise ConfigError(f"test_part={test_part} and test pictures", fix="leave one out")
-        dev, dataset.dev_examples = dataset.dev_examples, []
-        split = dataset.with_dev(seed, test_part)
-        split.test_examples, split.dev_examples = split.dev_examples, dev
-        dataset = split
+        return dataset.with_test(seed, test_part)
     return dataset
 
 
@@ -165,7 +165,7 @@ def labelled_rows(
     """
     dataset: PictureDataset | None = _lists_in(given, label_list, kind)
     if dataset is None:
-        splits = _all_splits(given)
+        splits = _all_splits(given, label_list, to_train=False)
         chosen = next(splits[name] for name in LOOKED_AT if name in splits)
         label = _flags_of(chosen, label_list, label) if kind == "labels" else label
         dataset = load_images(test=chosen, path=path, label=label, label_list=label_list, kind=kind)
@@ -204,32 +204,20 @@ def _lists_in(given: Any, label_list: Sequence[Any] | None, kind: str) -> Pictur
     return dataset
 
 
-def _all_splits(given: Any) -> dict[str, Any]:
+def _all_splits(given: Any, labels: Sequence[Any] | None, *, to_train: bool = True) -> dict[str, Any]:
     """The splits that one argument stands for: a mapping of them, a folder of them, or the training rows alone."""
-    named = {name: split for split, names in SPLITS.items() for name in names}
     if isinstance(given, str | Path) and Path(given).is_dir():
-        found: dict[str, Any] = {}
-        for folder in sorted(each for each in Path(given).iterdir() if each.is_dir()):
-            split = named.get(folder.name.lower())
-            if split is None:
-                continue
-            if split in found:
-                raise DataError(
-                    f"{given} has two folders for {split}: {found[split].name}, {folder.name}",
-                    fix=f"name the one: load_images({{{split!r}: …}})",
-                )
-            found[split] = folder
-        return found if "train" in found else {"train": given}
+        return dict(splits_in(Path(given), [str(name) for name in labels or ()], to_train=to_train))
     if not isinstance(given, Mapping):
         return {"train": given}
     splits: dict[str, Any] = {}
     for name, rows in given.items():
-        split = named.get(str(name).lower())
+        split = NAMED.get(str(name).lower())
         if split is None or split in splits:
             raise DataError(
                 f"there is no split {name!r}" if split is None else f"two splits for {split}",
                 expected="'train', 'dev' (or 'val') and 'test', each once",
-                fix=did_you_mean(str(name), named) or None,
+                fix=did_you_mean(str(name), NAMED) or None,
             )
         if rows is not None:
             splits[split] = rows
@@ -247,7 +235,7 @@ def _rows(
                 raise DataError(f"{split}[{place}]: {row!r:.80}", expected="(path, label)")
         names = [os.fsencode(path_of(row, place)) for place, row in enumerate(rows)]
         folder = os.path.abspath(base_path or ".")
-        labels = [label_text(row[1], kind, f"{split}[{place}]") for place, row in enumerate(rows)]
+        labels = [label_text(row[1], kind, partial("{}[{}]".format, split, place)) for place, row in enumerate(rows)]
         return Listed(folder, there(folder, names, None, split), labels, None, split)
     if binary.is_frame(given):
         return of_table(binary.frame(given), path, label, base_path or ".", kind)
@@ -268,62 +256,3 @@ def _rows(
         return Listed(os.path.abspath(file), *scan(file), None, str(file))
     asked = [path, *label] if isinstance(label, Sequence) and not isinstance(label, str) else [path, label]
     return of_table(opened(file, asked), path, label, base_path or file.parent, kind)
-
-
-def scan(folder: Path) -> tuple[list[bytes], list[str]]:
-    """The pictures below a folder of label folders, by label and name: their names in the folder, their labels.
-
-    Raises:
-        DataError: No label folders, or no pictures in them.
-    """
-    names: list[bytes] = []
-    labels: list[str] = []
-    others, empty, loose = 0, [], 0
-    with raw.reading(folder):
-        with os.scandir(os.fsencode(folder)) as inside:
-            entries = [entry for entry in inside if not entry.name.startswith(b".")]
-        for entry in sorted(entries, key=lambda each: each.name):
-            if not entry.is_dir():
-                loose += 1
-                continue
-            found, strange = _below(entry.path, entry.name)
-            others += strange
-            if not found:
-                empty.append(os.fsdecode(entry.name))
-            names += found
-            labels += [os.fsdecode(entry.name)] * len(found)
-    if not names:
-        raise DataError(
-            f"{folder} holds no label folders with pictures" + (f", but {loose} files" if loose else ""),
-            expected=SAID,
-            fix="put the pictures of each label into a folder of its name",
-        )
-    if empty:
-        logger.warning("%s: no pictures in the label folders %s: left out", folder, ", ".join(empty))
-    if others + loose:
-        logger.info("%s: %d files that are no pictures (%s) are left out", folder, others + loose, " ".join(SUFFIXES))
-    return names, labels
-
-
-def _below(folder: bytes, prefix: bytes) -> tuple[list[bytes], int]:
-    """The pictures in a folder and the folders inside it, sorted; and how many other files there are."""
-    found: list[bytes] = []
-    folders: list[bytes] = []
-    others = 0
-    with os.scandir(folder) as inside:
-        for entry in inside:
-            name = entry.name
-            if name.startswith(b"."):
-                continue
-            if name.lower().endswith(ENDINGS):
-                found.append(prefix + b"/" + name)
-            elif entry.is_dir():
-                folders.append(name)
-            else:
-                others += 1
-    found.sort()
-    for name in sorted(folders):
-        deeper, strange = _below(folder + b"/" + name, prefix + b"/" + name)
-        found += deeper
-        others += strange
-    return found, others

@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferhub.dataset import binary, raw
+from transferhub.dataset.cells import class_name
 from transferhub.dataset.delimited import delimited
 from transferhub.dataset.flag_columns import with_flags
 from transferhub.dataset.json_rows import json_table
 from transferhub.dataset.kind_checks import LabelColumns
-from transferhub.dataset.kinds import names_text
+from transferhub.dataset.kinds import Place, names_text, plain
 from transferhub.dataset.picture_lists import read_list
+from transferhub.dataset.pictures import PLACE
 from transferhub.dataset.roles import LABEL_NAMES
 from transferhub.dataset.table import Table
 from transferhub.errors import ConfigError, DataError, did_you_mean
@@ -34,6 +37,7 @@ class Listed(NamedTuple):
         lines: Of the rows in `source`, where it has lines.
         source: What messages call it.
         flags: What the labels are called, where there is a column of 0 and 1 for each.
+        place: How a row is named, of ``source`` and ``line``.
     """
 
     folder: str
@@ -42,6 +46,7 @@ class Listed(NamedTuple):
     lines: list[int] | None
     source: str
     flags: list[str] | None = None
+    place: str = PLACE
 
 
 def opened(file: Path, asked: Sequence[str | int | None]) -> Table:
@@ -135,34 +140,32 @@ def of_table(
     columns = _two_of(table, path, label)
     names, labels, lines = [], [], []
     for line, (name, value) in table.read(columns):
-        without = kind != "labels" and (value is None or str(value) == "")
-        if not isinstance(name, str | os.PathLike) or without:
+        if not isinstance(name, str | os.PathLike):
             raise DataError(f"{table.where(line)}: {name!r:.80}, {value!r:.80}", expected="a path and a label")
         names.append(os.fsencode(name))
-        known = table.label_names.get(columns[1])
-        if known and isinstance(value, int):
-            value = known[value]
-        labels.append(label_text(value, kind, table.where(line)))
+        labels.append(label_text(value, kind, partial(table.where, line)))
         lines.append(line)
     folder = os.path.abspath(base_path)
-    return Listed(folder, there(folder, names, (table, lines), table.source), labels, lines, table.source, flags)
+    return Listed(
+        folder, there(folder, names, (table, lines), table.source), labels, lines, table.source, flags, str(table.place)
+    )
 
 
-def label_text(value: Any, kind: str, where: str) -> str:
+def label_text(value: Any, kind: str, place: Place) -> str:
     """A label as a row keeps it: the name of a class, or a label set as it was written.
 
     Raises:
-        DataError: A list of labels where each row is to have one, or what is no label set.
+        DataError: A missing label, or a list of labels, where each row is to have one; or what is no label set.
     """
     if kind == "labels":
-        return names_text(value, lambda: where)
-    if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "shape"):
+        return names_text(value, place)
+    if isinstance(plain(value), list | tuple | set | frozenset):
         raise DataError(
-            f"{where}: the label is {value!r:.60}",
+            f"{place()}: the label is {value!r:.60}",
             expected="one label",
             fix="of any number of labels a picture: kind='labels' (--task image-multi-label)",
         )
-    return str(value)
+    return class_name(value, place)
 
 
 def _two_of(table: Table, path: str | int | None, label: str | int | None) -> list[int]:

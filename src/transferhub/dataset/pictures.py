@@ -11,6 +11,7 @@ import numpy.typing as npt
 from transferhub.errors import DataError
 
 Row = tuple[str, int | str | None]
+PLACE = "{source}:{line}"
 
 
 class Pictures(Sequence[Row]):
@@ -27,6 +28,7 @@ class Pictures(Sequence[Row]):
         source: The file or folder that the rows come from, for messages.
         lines: The line of each row in `source`, int32 ``[rows]``; None: rows are named by their paths.
         sets: The label sets, as they were written, each once; None: each row has one label.
+        place: How a row with a line is named, of ``source`` and ``line``.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Pictures(Sequence[Row]):
         source: str,
         lines: npt.NDArray[np.int32] | None = None,
         sets: Sequence[str] | None = None,
+        place: str = PLACE,
     ) -> None:
         self.folder, self.source, self.ids, self.lines, self.sets = folder, source, ids, lines, sets
+        self.place = place
         self._names, self._ends = names, ends
 
     @classmethod
@@ -51,21 +55,28 @@ class Pictures(Sequence[Row]):
         source: str,
         lines: npt.ArrayLike | None = None,
         sets: Sequence[str] | None = None,
+        place: str = PLACE,
     ) -> "Pictures":
         """Build from one path a row, as `os.fsencode` gives it."""
         ends = np.zeros(len(names) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, names), np.int64, len(names)), out=ends[1:])
         known = None if lines is None else np.asarray(lines, np.int32)
-        return cls(folder, b"".join(names), ends, np.asarray(ids, np.int32), source, known, sets)
+        return cls(folder, b"".join(names), ends, np.asarray(ids, np.int32), source, known, sets, place)
 
     @classmethod
     def with_sets(
-        cls, folder: str, names: Sequence[bytes], written: Sequence[str], source: str, lines: npt.ArrayLike | None
+        cls,
+        folder: str,
+        names: Sequence[bytes],
+        written: Sequence[str],
+        source: str,
+        lines: npt.ArrayLike | None,
+        place: str = PLACE,
     ) -> "Pictures":
         """Build from one path and one label set a row, as it was written."""
         codes: dict[str, int] = {}
         ids = [codes.setdefault(each, len(codes)) for each in written]
-        return cls.of(folder, names, ids, source, lines, list(codes))
+        return cls.of(folder, names, ids, source, lines, list(codes), place)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -127,19 +138,21 @@ class Pictures(Sequence[Row]):
 
     def where(self, row: int) -> str:
         """``file:line`` of a row that a file lists, else its path."""
-        return self.path(row) if self.lines is None else f"{self.source}:{int(self.lines[row])}"
+        if self.lines is None:
+            return self.path(row)
+        return self.place.format(source=self.source, line=int(self.lines[row]))
 
     def take(self, rows: npt.ArrayLike) -> "Pictures":
         """The rows with these numbers, in this order."""
         chosen = np.asarray(rows, np.int64)
         names = [self._names[begin:end] for begin, end in zip(self._ends[chosen], self._ends[chosen + 1], strict=True)]
         lines = None if self.lines is None else self.lines[chosen]
-        return Pictures.of(self.folder, names, self.ids[chosen], self.source, lines, self.sets)
+        return Pictures.of(self.folder, names, self.ids[chosen], self.source, lines, self.sets, self.place)
 
     def relabelled(self, ids: npt.NDArray[np.int32]) -> "Pictures":
         """The same rows with other label ids: `ids` by the old id."""
         turned = np.where(self.ids < 0, -1, np.append(ids, -1)[self.ids]).astype(np.int32)
-        return Pictures(self.folder, self._names, self._ends, turned, self.source, self.lines)
+        return Pictures(self.folder, self._names, self._ends, turned, self.source, self.lines, place=self.place)
 
 
 class Paths(Sequence[str]):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from transferhub.errors import DataError
 
@@ -18,6 +18,16 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", "
 KINDS = "JPEG, PNG, GIF, WebP, TIFF, BMP"
 LEAVE_OUT = "leave such files out: load_images(…, broken='skip'), --skip-broken"
 WHITE = (255, 255, 255)  # what shows through transparent places
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)
 LOADING = threading.Lock()  # Pillow reads a file when its pixels are asked for first, which one thread may do at a time
 
 Pixels = npt.NDArray[np.uint8]
@@ -43,8 +53,7 @@ def decode(source: Picture, least: tuple[int, int] | None = None) -> Image.Image
         if least is not None:
             _reduce(opened, least)
         opened.load()
-        ImageOps.exif_transpose(opened, in_place=True)
-        return to_rgb(opened)
+        return _turned(to_rgb(opened), _orientation(opened))
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -53,10 +62,35 @@ def upright(picture: Image.Image) -> Image.Image:
     Raises:
         DataError: It was opened from a file that cannot be decoded.
     """
-    with _said(str(getattr(picture, "filename", "")) or "a picture of Pillow's"):
+    name = str(getattr(picture, "filename", "")) or "a picture of Pillow's"
+    with _said(name):
+        file, unread = getattr(picture, "fp", None), getattr(picture, "tile", None)
+        if (unread and (file is None or file.closed)) or _is_closed(picture):
+            raise DataError(
+                "it was closed before its pixels were read", fix="picture.load() before it is closed, or give its path"
+            )
         with LOADING:
             picture.load()
-        return to_rgb(ImageOps.exif_transpose(picture))
+        return _turned(to_rgb(picture), _orientation(picture))
+
+
+def _is_closed(picture: Image.Image) -> bool:
+    """Whether `close` was called; Pillow says it to who asks for the pixels."""
+    try:
+        _ = picture.im
+    except (ValueError, AssertionError) as error:
+        return "closed" in str(error)
+    return False
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF tag of that name; of TIFF, which Pillow turns itself, 1."""
+    turned = picture.getexif().get(0x0112, 1) if picture.format != "TIFF" else 1
+    return turned if turned in TURNS else 1
+
+
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture if orientation == 1 else picture.transpose(TURNS[orientation])
 
 
 def checked(values: Any, name: str, order: str = "red, green, blue") -> Pixels:
@@ -84,8 +118,7 @@ def pixels(source: Picture) -> tuple[int, int]:
     """
     with _said(os.fsdecode(source)), Image.open(os.fspath(source)) as opened:
         width, height = opened.size
-        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (height, width) if turned else (width, height)
+        return (height, width) if _orientation(opened) in SIDEWAYS else (width, height)
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -97,7 +130,10 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB":
         return picture if "transparency" not in picture.info else _on_white(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
-        return Image.fromarray(_grey(np.asarray(picture))).convert("RGB")
+        values = np.asarray(picture)
+        if picture.format == "PPM" and picture.mode == "I":
+            values = values.astype(np.uint16)  # Pillow brings levels of more than 8 bits to 16
+        return Image.fromarray(_grey(values)).convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         return _on_white(picture)
     return picture.convert("RGB")
@@ -112,7 +148,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 def _grey(values: npt.NDArray[Any]) -> Pixels:
     """Grey levels of more than 8 bits, or fractions from 0 to 1 → 8 bits."""
-    if values.dtype == np.uint16:
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
         return (values >> 8).astype(np.uint8)
     known = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
     highest = float(known.max(initial=0))
@@ -143,8 +179,7 @@ def _said(name: str) -> Iterator[None]:
         ) from None
     except UnidentifiedImageError:
         raise _no_picture(name) from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
-        # Pillow's readers raise any of these on damaged files.
+    except Exception as error:  # Pillow's readers raise nearly anything of damaged files
         raise DataError(
             f"{name} is damaged: {str(error) or type(error).__name__}",
             expected="a whole picture",
@@ -167,5 +202,4 @@ def _no_picture(name: str) -> DataError:
 def _reduce(opened: Image.Image, least: tuple[int, int]) -> None:
     """Have a JPEG decoded smaller, but not below `least`, whichever way up it is stored."""
     if opened.format in ("JPEG", "MPO"):
-        turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        opened.draft(None, least[::-1] if turned else least)
+        opened.draft(None, least[::-1] if _orientation(opened) in SIDEWAYS else least)

@@ -24,7 +24,7 @@ from transferhub.module.files import CONFIG, PROCESSOR
 from transferhub.module.image import ImageModule, ImageNetwork, as_saved, told_apart
 from transferhub.module.image_processor import preprocess_in
 from transferhub.module.pretrained import configuration_in, read_weights
-from transferhub.module.socket import Socket
+from transferhub.module.socket import Socket, given
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -189,12 +189,8 @@ class TransformersImageNetwork(ImageNetwork):
     def compute(self, image: Tensor) -> dict[str, Tensor]:
         """What the classifier would stand on; the body's last hidden state, ``[B, tokens, C]`` or ``[B, C, h, w]``."""
         outputs: Any = self.body(pixel_values=image)
-        socket = getattr(self.tail, self.prefix)
-        socket.outputs = outputs
-        try:
+        with given(outputs):
             feature: Tensor = self.tail(pixel_values=image).logits
-        finally:
-            socket.outputs = None
         return {"feature_map": feature, "body_feats": outputs.last_hidden_state}
 
     def depths(self) -> dict[str, int]:

@@ -14,9 +14,10 @@ from transferhub.graph import derive
 from transferhub.image import Preprocess
 from transferhub.image.decode import Pixels
 from transferhub.image.preprocess import Floats
+from transferhub.image.threads import pool, workers
 from transferhub.reader.augment import Augment, Own, own
 from transferhub.reader.columns import Columns
-from transferhub.reader.image_source import Files, Source, pool, workers
+from transferhub.reader.image_source import Files, Source
 
 Rows = npt.NDArray[np.int64]
 

@@ -2,25 +2,23 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache as once
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import PIL
 
-from transferhub import atomic, cache
+from transferhub import atomic, cache, paths
 from transferhub.dataset.pictures import stamps
 from transferhub.image import Preprocess, pixels
 from transferhub.image.decode import Pixels
+from transferhub.image.threads import in_order
 from transferhub.log import logger
 
 VERSION = 1  # of the files below and of what is done to pictures before they are kept
 SAMPLE = 16  # pictures whose headers tell how much room all of them take
 SHARE = 0.5  # of the cache, at most, goes to one split without being asked
-T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -98,11 +96,11 @@ def keep(files: Files, name: str, asked: bool | None) -> Source:
     """
     if asked is False or not len(files.paths):
         return files
-    size = files.bytes()
+    size, key = files.bytes(), files.digest()
     why = cache.no_room(size)
     if why is None and asked is None and size > SHARE * cache.cap():
         why = f"{size / 1e9:.3f} GB are more than half of the cache (TRANSFERHUB_CACHE_GB)"
-    if why is not None:
+    if why is not None and atomic.damage(paths.cache() / "pictures" / key, bytes_too=False):  # it is not there already
         log = logger.warning if asked else logger.info
         log("%s: %d pictures are decoded anew in each epoch: %s", name, len(files.paths), why)
         return files
@@ -119,26 +117,4 @@ def keep(files: Files, name: str, asked: bool | None) -> Source:
         with atomic.writing(folder):
             np.save(folder / "sizes.npy", sizes, allow_pickle=False)
 
-    return Kept(cache.entry("pictures", files.digest(), fill))
-
-
-@once
-def pool() -> ThreadPoolExecutor:
-    """The threads that decode: Pillow lets others run while it does."""
-    return ThreadPoolExecutor(workers(), thread_name_prefix="pictures")
-
-
-def workers() -> int:
-    """How many threads decode: one for each processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_order(work: Callable[[int], T], rows: Iterable[int]) -> Iterator[T]:
-    """What `work` makes of each row, in order, by `pool`; a few rows ahead and no more."""
-    waiting: list[Future[T]] = []
-    for row in rows:
-        waiting.append(pool().submit(work, row))
-        if len(waiting) > 8 * workers():
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
+    return Kept(cache.entry("pictures", key, fill))

@@ -72,9 +72,10 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     config, dataset = task.config, task.rows()
     if task.dataset is not None and not len(task.dataset.dev_examples):
         logger.info(
-            "No dev rows given: %d of %d training rows split off, the same share of each label, seed %d",
+            "No dev rows given: %d of %d training rows split off, %s, seed %d",
             len(dataset.dev_examples),
             len(dataset.dev_examples) + len(dataset.train_examples),
+            dataset.drawn,
             config.seed,
         )
     splits = Splits(

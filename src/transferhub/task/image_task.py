@@ -1,5 +1,6 @@
 """What tasks on pictures share: the long door and the short one, the head, what is predicted and evaluated."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +14,8 @@ from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
 from transferhub.dataset.picture_tables import PATH_NAMES, TABLES, column_of, paths_in, refuse_text_flags
-from transferhub.dataset.raw import suffix_of
+from transferhub.dataset.picture_tree import below, say_others
+from transferhub.dataset.raw import reading, suffix_of
 from transferhub.engine.config import RunConfig
 from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Node, Variable
@@ -81,7 +83,7 @@ class ImageTask(BaseTask):
             config = config or RunConfig(num_epoch=5, strategy=strategy)
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
-            data_reader.follow(source.module.preprocess)
+            data_reader = data_reader.following(source.module.preprocess)
             if dataset is not None or data_reader.dataset is not None:  # not where a saved task is opened
                 source.module.check_size(data_reader.process.width, data_reader.process.height)
             if not source.trainable and data_reader.augment is not None:
@@ -219,20 +221,24 @@ class ImageTask(BaseTask):
 
 
 def pictures_in(path: Path) -> list[str]:
-    """A picture's path, or those of all pictures below a folder, in the order of their names.
+    """A picture's path, or those of all pictures below a folder, as training sees them, in the order of their names.
 
     Raises:
         DataError: There is none.
     """
     if path.is_file():
         return [str(path)]
-    found = sorted(str(file) for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else []
+    found: list[bytes] = []
+    if path.is_dir():
+        with reading(path):
+            found, others = below(os.fsencode(path))
+        say_others(path, others)
     if not found:
         raise DataError(
             f"{path} " + ("holds no pictures" if path.is_dir() else "does not exist"),
             expected=f"a picture, or a folder of them: {' '.join(sorted(SUFFIXES))}",
         )
-    return found
+    return sorted(str(path / os.fsdecode(name)) for name in found)
 
 
 def _own_feature(task: str, module: Module | None, *, trainable: bool) -> Variable:

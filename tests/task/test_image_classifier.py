@@ -316,6 +316,8 @@ def test_a_size_that_the_network_does_not_take_is_refused(pictures, tmp_path):
         assert caught.value.expected == f"{own} × {own}, as it was pretrained"
         assert f"image_width={own}, image_height={own}" in caught.value.fix
         assert task(own).reader.process.width == own
+        with pytest.raises(ConfigError, match="does not take pictures of 64 × 64 pixels"):
+            task(64, hub.layers.fc(outputs["feature_map"], 8))
 
 
 def test_more_labels_than_five_have_a_top_five(network, tmp_path):

@@ -28,6 +28,7 @@ from transferhub.reader import ImageClassificationReader, Reader
 from transferhub.strategy import AdamWeightDecayStrategy
 from transferhub.task.arguments import layer_sizes, opened
 from transferhub.task.base_task import BaseTask
+from transferhub.task.saved_network import modules_of
 
 OTHER = {"classes": "MultiLabelImageClassifierTask", "labels": "ImageClassifierTask"}  # where rows are of another kind
 ROWS = {"classes": "one label a picture", "labels": "label sets"}
@@ -84,14 +85,16 @@ class ImageTask(BaseTask):
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
             data_reader = data_reader.following(source.module.preprocess)
-            if dataset is not None or data_reader.dataset is not None:  # not where a saved task is opened
-                source.module.check_size(data_reader.process.width, data_reader.process.height)
             if not source.trainable and data_reader.augment is not None:
                 logger.info(
                     "The frozen network is computed for all training pictures in every epoch, for augment=%s draws "
                     'them anew: augment="none" (--augment none) computes it once',
                     data_reader.augment_name,
                 )
+        if isinstance(data_reader, ImageClassificationReader) and not (dataset is None and data_reader.dataset is None):
+            for used in modules_of([feature]):  # not where a saved task is opened, which has no rows
+                if isinstance(used, ImageModule):
+                    used.check_size(data_reader.process.width, data_reader.process.height)
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
         self.feature, self.hidden_units = feature, layer_sizes(hidden_units)

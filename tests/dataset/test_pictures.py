@@ -316,6 +316,28 @@ def test_a_label_that_is_missing_is_no_class(folders, missing, said):
         hub.dataset.load_images(folders / "rows.csv")
 
 
+def test_a_table_without_rows_and_lines_that_are_none(folders, lines):
+    table = folders / "rows.csv"
+    table.write_text("path,label\n", encoding="utf-8")
+    for given, said in ((table, r"rows\.csv"), (pd.DataFrame({"path": [], "label": []}), "DataFrame"), ([], "train")):
+        with pytest.raises(DataError, match=f"{said} has no rows"):
+            hub.dataset.load_images(given)
+    with pytest.raises(DataError, match=r"rows\.csv has no rows"):
+        hub.dataset.load_images(folders, test=table)
+    table.write_text("path,label\ntrain/ants/00.png,ants\n\n\ntrain/bees/00.png,bees\n", encoding="utf-8")
+    assert len(hub.dataset.load_images(table).train_examples) == len(paths_in(table)) == 2
+    assert sum("2 blank lines (the first is line 3) are no rows" in line for line in lines) == 2
+
+
+def test_labels_that_look_alike_are_kept_and_said_as_of_texts(folders, lines):
+    table = folders / "rows.csv"
+    rows = [f"train/ants/0{number}.png,{label}\n" for number, label in enumerate(["ant", " ant", "Bee", "bee"])]
+    table.write_text("path,label\n" + "".join(rows), encoding="utf-8")
+    assert hub.dataset.load_images(table).num_labels == 4
+    said = [line for line in lines if "labels that differ only by case, spaces or form" in line]
+    assert ["'ant' (1 rows), ' ant' (1 rows)" in said[0], "'Bee' (1 rows), 'bee' (1 rows)" in said[1]] == [True, True]
+
+
 def test_rows_of_a_frame_are_named_by_their_place_and_numbers_are_one_label_however_they_are_written(folders):
     paths = [str(folders / f"train/{label}/00.png") for label in ("ants", "bees")]
     frame = pd.DataFrame({"path": paths, "label": ["ants", "bees"]})

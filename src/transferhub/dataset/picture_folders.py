@@ -1,5 +1,6 @@
 """``hub.dataset.load_images``: folders, lists and tables of pictures of one's own → a data set."""
 
+import collections
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
+from transferhub.dataset.checks import say_look_alikes
 from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind
 from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, there
 from transferhub.dataset.picture_tree import NAMED, SAID, scan, splits_in
@@ -87,7 +89,12 @@ def load_images(
     dataset.name = str(first) if isinstance(first, str | Path) else "pictures"
     dataset.kind = kind
     found = {split: _rows(given, split, path, label, base_path, kind) for split, given in splits.items()}
+    for listed in found.values():
+        if not listed.names:
+            raise DataError(f"{listed.source} has no rows", expected="at least a row: a path and a label")
     naming = found.get("train", next(iter(found.values())))
+    if kind == "classes":
+        say_look_alikes(naming.source, collections.Counter(naming.labels))
     if label_list is None and (kind == "classes" or naming.flags):
         dataset.set_labels(naming.flags or sorted(set(naming.labels), key=natural))
     for split, listed in found.items():

@@ -19,6 +19,7 @@ from transferhub.dataset.roles import LABEL_NAMES
 from transferhub.dataset.table import Table
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.image import SUFFIXES
+from transferhub.log import logger
 
 PATH_NAMES = ("path", "image", "image_path", "img", "file", "filename", "file_name", "picture", "图片", "路径")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -94,6 +95,8 @@ def paths_in(file: Path, path: str | int | None = None) -> list[str]:
             raise DataError(f"{table.where(line)}: {name!r:.80}", expected="a path")
         names.append(os.fsencode(name))
         lines.append(line)
+    for note in table.notes:
+        logger.info("%s", note)
     folder = os.path.abspath(file.parent)
     return [os.path.join(folder, os.fsdecode(name)) for name in there(folder, names, (table, lines), table.source)]
 
@@ -145,6 +148,8 @@ def of_table(
         names.append(os.fsencode(name))
         labels.append(label_text(value, kind, partial(table.where, line)))
         lines.append(line)
+    for note in table.notes:
+        logger.info("%s", note)
     folder = os.path.abspath(base_path)
     return Listed(
         folder, there(folder, names, (table, lines), table.source), labels, lines, table.source, flags, str(table.place)

@@ -253,6 +253,17 @@ def test_a_split_that_is_named_goes_before_the_lists_own(lists, tmp_path):
     assert dataset.test_examples[0] == (str(other / "bees/1.png"), 1)
 
 
+def test_columns_of_what_has_none_are_refused(lists, folders):
+    for read in (
+        lambda: hub.dataset.load_images(lists, path="a"),
+        lambda: labelled_rows(lists, ["ants", "bees"], label="b"),
+        lambda: labelled_rows(folders / "train", ["ants", "bees"], "a"),
+        lambda: paths_in(lists / "predict_list.txt", "a"),
+    ):
+        with pytest.raises(ConfigError, match=r"which has no columns\n.*\n.*leave it out \(--text-column"):
+            read()
+
+
 def test_paths_to_predict_from_tables_and_lists(folders):
     expected = [str(folders / "train/bees/00.png"), str(folders / "train/ants/01.png")]
     names = ["train/bees/00.png", "train/ants/01.png"]
@@ -285,7 +296,7 @@ def test_faults_of_tables_are_named(folders):
     (folders / "pictures.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"pictures\.zip is an archive\n.*unpack it"):
         hub.dataset.load_images(folders / "pictures.zip")
-    with pytest.raises(ConfigError, match=r"path='a', label=None of the folder"):
+    with pytest.raises(ConfigError, match=r"path='a' with the folder .*, which has no columns"):
         hub.dataset.load_images(folders, path="a")
     lone = folders / "lone.txt"
     lone.write_text("train/ants/00.png 0\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
 from transferhub.dataset.checks import say_look_alikes
 from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind
-from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, there
+from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, refuse_columns, there
 from transferhub.dataset.picture_tree import NAMED, SAID, scan, splits_in
 from transferhub.dataset.pictures import Pictures, path_of
 from transferhub.dataset.targets import as_number as natural
@@ -80,6 +80,8 @@ def load_images(
             setattr(lists, f"{split}_examples", labelled_rows(given, lists.label_list, path, label, kind))
         if apart:
             picture_checks.check(lists)
+        else:
+            refuse_columns(f"the lists of {train}", path, label)
         return _finished(lists, test_part, seed, broken)
     splits = {**({} if train is None else _all_splits(train, label_list)), **apart}
     if not splits:
@@ -171,7 +173,9 @@ def labelled_rows(
         DataError: As `load_images`; a label that the model does not have.
     """
     dataset: PictureDataset | None = _lists_in(given, label_list, kind)
-    if dataset is None:
+    if dataset is not None:
+        refuse_columns(f"the lists of {given}", path, label)
+    else:
         splits = _all_splits(given, label_list, to_train=False)
         chosen = next(splits[name] for name in LOOKED_AT if name in splits)
         label = _flags_of(chosen, label_list, label) if kind == "labels" else label
@@ -252,8 +256,7 @@ def _rows(
     with raw.reading(file):
         file.stat()
     if file.is_dir():
-        if path is not None or label is not None:
-            raise ConfigError(f"path={path!r}, label={label!r} of the folder {file}", expected="columns of a table")
+        refuse_columns(f"the folder {file}", path, label)
         if kind == "labels":
             raise DataError(
                 f"{file} is a folder, in which a picture has one label",

@@ -85,6 +85,7 @@ def paths_in(file: Path, path: str | int | None = None) -> list[str]:
         DataError: A picture that is not there, with file:line.
     """
     if raw.suffix_of(file) == ".txt":
+        refuse_columns(file, path)
         rows = read_list(file, file.parent, None, labelled=False)
         return [rows.path(row) for row in range(len(rows))]
     table = opened(file, [path])
@@ -111,6 +112,21 @@ def refuse_text_flags(given: Mapping[str, Any]) -> None:
     if said:
         raise ConfigError(
             f"{', '.join(said)} with pictures", expected="flags of texts are for texts", fix="leave it out"
+        )
+
+
+def refuse_columns(source: Any, path: Any, label: Any = None) -> None:
+    """Refuse columns of what has none: a folder, a picture, a list of PaddleHub's.
+
+    Raises:
+        ConfigError: One was named.
+    """
+    said = [f"{name}={value!r}" for name, value in (("path", path), ("label", label)) if value is not None]
+    if said:
+        raise ConfigError(
+            f"{', '.join(said)} with {source}, which has no columns",
+            expected=f"columns of a table: {' '.join(TABLES)}",
+            fix="leave it out (--text-column, --label-column); in folders the labels are the folders' names",
         )
 
 

@@ -2,17 +2,17 @@
 
     python bench/images.py [--nets resnet18 resnet50 mobilenetv3_small_100] [--rounds 2] [--epochs 2]
 
-The same pictures, augmentation, batches and AdamW at a constant rate, in turn: random weights, hymenoptera's 244
-training pictures at 224 px, crops of 70 to 100 % of a picture, mirrored. Images a second are those from the end of the
-first step to the end of the last, with all that happens between steps; the first step of a run is not counted on either
-side. A run is a process of its own: ours sets the C library's allocator, which would serve the other side too. Ours
-runs as `ImageClassifierTask` does without settings: precision by measuring, pictures decoded once. Frozen: seconds of
-an epoch after the first, of the loop that computes the backbone anew each time and of ours, which keeps its features.
-Then a folder of a million files is opened. The table goes to bench/images.md.
+The same pictures, augmentation, batches and AdamW at a constant rate, clipped at norm 1, in turn: random weights,
+hymenoptera's 244 training pictures at 224 px, crops of 70 to 100 % of a picture, mirrored. Images a second are those
+from the end of the first step to the end of the last, with all that happens between steps; the first step of a run is
+not counted on either side. A run is a process of its own: ours sets the C library's allocator, which would serve the
+other side too. Ours runs as `ImageClassifierTask` does without settings: precision by measuring, pictures decoded once.
+Frozen: seconds of an epoch after the first, of the loop that computes the backbone anew each time and of ours, which
+keeps its features. Then a folder of a million files is opened. The table goes to bench/images.md.
 
-    python bench/images.py --curves resnet18 [--seeds 5] [--epochs 2]
+    python bench/images.py --curves [--nets resnet18] [--seeds 5] [--epochs 3]
 
-Only the loss of each epoch: from the same weights, both clipped at norm 1, ours in fp32 and in bf16 beside the usual
+Only the loss of each epoch: from the same weights, new heads drawn alike, ours in fp32 and in bf16 beside the usual
 loop's fp32. It goes to bench/curves.md; its speeds mean nothing.
 """
 
@@ -74,6 +74,8 @@ def usual(net, given):
     network = timm.create_model(net, pretrained=False, num_classes=2)
     if given.start:
         timm.models.save_for_hf(network, given.start, safe_serialization=True)
+        torch.nn.init.trunc_normal_(network.get_classifier().weight, std=0.02)
+        torch.nn.init.zeros_(network.get_classifier().bias)
     card = network.pretrained_cfg
     way = InterpolationMode(card["interpolation"])
     size, normal = 224, transforms.Normalize(card["mean"], card["std"])
@@ -94,8 +96,7 @@ def usual(net, given):
             loss = torch.nn.functional.cross_entropy(network(images), labels)
             optimizer.zero_grad()
             loss.backward()
-            if given.start:
-                torch.nn.utils.clip_grad_norm_(moving, 1.0)
+            torch.nn.utils.clip_grad_norm_(moving, 1.0)
             optimizer.step()
             clock.step(len(labels), loss.item())
     return clock, "fp32"
@@ -178,7 +179,7 @@ def frozen(net, given):
 
 
 def curves(net, given):
-    """Losses of an epoch from the same weights, by side, as a table of its own."""
+    """The lines of a network: losses of its epochs from the same weights, by side."""
     found = {}
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as start:
@@ -191,20 +192,8 @@ def curves(net, given):
         epochs = [
             f"{statistics.mean(losses):.3f} ± {statistics.stdev(losses):.3f}" for losses in zip(*runs, strict=True)
         ]
-        lines.append(f"| {name} | {' | '.join(epochs)} |")
-    table = [
-        "# The loss of an image network's epochs, beside the usual loop",
-        "",
-        f"`python bench/images.py {' '.join(sys.argv[1:])}`, {time.strftime('%Y-%m-%d')}: {net} from the same random",
-        f"weights on each side, hymenoptera, 224 px, gradients clipped at norm 1; {given.seeds} seeds, mean ± standard",
-        "deviation of the epoch's mean loss. Heads, order of rows and what augmentation draws are each side's own.",
-        "",
-        "| | " + " | ".join(f"epoch {epoch + 1}" for epoch in range(given.epochs)) + " |",
-        "|-" * (given.epochs + 1) + "|",
-        *lines,
-    ]
-    (HERE / "curves.md").write_text("\n".join(table) + "\n", encoding="utf-8")
-    print("\n".join(table))
+        lines.append(f"| {net} | {name} | {' | '.join(epochs)} |")
+    return lines
 
 
 def open_folder(folder):
@@ -246,7 +235,7 @@ def main():
     parser.add_argument("--million", type=int, default=1_000_000, help="files of the large folder; 0: none")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--side", choices=("usual", "ours"), help=argparse.SUPPRESS)
-    parser.add_argument("--curves", metavar="NET", help="only the losses of this network")
+    parser.add_argument("--curves", action="store_true", help="only the losses, to bench/curves.md")
     parser.add_argument("--seeds", type=int, default=5, help="of --curves")
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--start", help=argparse.SUPPRESS)
@@ -266,7 +255,20 @@ def main():
             parser.error("--seeds: from 2, for a deviation")
         with tempfile.TemporaryDirectory() as name:
             os.environ["TRANSFERHUB_HOME"] = name
-            curves(given.curves, given)
+            lines = [line for net in given.nets for line in curves(net, given)]
+        table = [
+            "# The loss of image networks' epochs, beside the usual loop",
+            "",
+            f"`python bench/images.py {' '.join(sys.argv[1:])}`, {time.strftime('%Y-%m-%d')}: the same random weights",
+            f"on each side, hymenoptera, 224 px, gradients clipped at norm 1; {given.seeds} seeds, mean ± standard",
+            "deviation of the epoch's mean loss. Order of rows, heads and what augmentation draws are each side's own.",
+            "",
+            "| network | | " + " | ".join(f"epoch {epoch + 1}" for epoch in range(given.epochs)) + " |",
+            "|-" * (given.epochs + 2) + "|",
+            *lines,
+        ]
+        (HERE / "curves.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+        print("\n".join(table))
         return
     opened = [million(given.million)] if given.million else []
     print(*opened, sep="\n", flush=True)

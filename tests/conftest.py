@@ -226,6 +226,22 @@ def crash_at(task, step: int) -> None:
         task.finetune_and_eval()
 
 
+def short_of_memory(task, most_rows, error=None):
+    """Let a training step run out of memory when it holds more rows than that."""
+    import torch
+
+    plain, refused = task.losses, []
+
+    def losses(outputs, batch):
+        if outputs["logits"].requires_grad and len(batch["labels"]) > most_rows:
+            refused.append(len(batch["labels"]))
+            raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return plain(outputs, batch)
+
+    task.losses = losses
+    return refused
+
+
 def read_json(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 

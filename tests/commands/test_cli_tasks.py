@@ -192,22 +192,6 @@ def test_what_a_task_cannot_use_is_said(tiny, in_tmp, capsys):
     assert "are texts, not pairs" in capsys.readouterr().err
 
 
-def test_compare_puts_three_ways_beside_each_other(tiny, in_tmp, capsys):
-    train = write_csv(in_tmp / "train.csv", reviews(40, 1))
-    flags = ["--module", tiny, "--train", train, "--precision", "fp32", "--num-epoch", 2, "--batch-size", 8]
-    flags += ["--confidence-interval", 0.9]
-    assert hub("compare", *flags, "--checkpoint-dir", "ways") == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].split()[:4] == ["dev", "acc", "dev", "f1"]
-    assert [line.split("  ")[0] for line in printed[1:4]] == ["fine-tuned", "frozen", "from scratch"]
-    assert [line.count("[") for line in printed[1:4]] == [2, 2, 2], "acc and f1; none of the loss"
-    assert printed[4].startswith("[…]  90 % confidence intervals")
-    assert (in_tmp / "ways" / "compare.svg").read_text().count("<polyline") == 3
-    assert hub("compare", *flags, "--checkpoint-dir", "ways", "--json") == 0  # finished: nothing is trained again
-    again = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(again) == {"fine-tuned", "frozen", "from scratch", "checkpoint_dir"}
-
-
 def test_compare_recommends_the_lowest_where_the_score_is_an_error(tiny, in_tmp, capsys):
     rows = [ROWS["regression"](*row) for row in reviews(40, 1)]
     train = write_csv(in_tmp / "train.csv", rows, HEADERS["regression"])

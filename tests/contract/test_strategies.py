@@ -248,6 +248,15 @@ def test_in_bf16_a_stopped_run_ends_with_the_same_bits_and_statistics_move(name,
     assert np.mean(losses[-6:]) < np.mean(losses[:6])
 
 
+def test_the_only_step_of_a_run_moves_the_head(strategy, build):
+    network = build()
+    strategy.adapt(network, 3)
+    plan = strategy.plan(network.described_parameters(), Steps(1, 1))
+    moving = {name: group.rate(0) for group in plan.groups if group.starts == 0 for name in group.parameters}
+    assert all(rate > 0 for rate in moving.values())
+    assert any(name.startswith("parts.1.") for name in moving)
+
+
 def test_a_plan_that_forgets_a_parameter_is_refused(make_task, in_tmp):
     class Forgetful(HeadOnly):
         def plan(self, parameters, steps):

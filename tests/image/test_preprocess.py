@@ -86,6 +86,19 @@ def test_settings_out_of_range_are_refused(wrong):
         Preprocess(**{"width": 8, "height": 8, **wrong})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "fix"),
+    [
+        ({"mean": (123.675, 116.28, 103.53)}, "(0.485, 0.456, 0.406)"),  # Caffe's
+        ({"std": (58.395, 57.12, 57.375)}, "(0.229, 0.224, 0.225)"),
+    ],
+)
+def test_numbers_up_to_255_are_refused(wrong, fix):
+    with pytest.raises(ConfigError, match="parts of 255") as caught:
+        Preprocess(8, 8, **wrong)
+    assert caught.value.fix == f"divide by 255: {fix}"
+
+
 def test_three_numbers_in_any_form():
     assert three("mean", np.array([[1, 2, 3]])) == (1.0, 2.0, 3.0)
     for wrong in ([1, 2], "abc", [1, 2, float("nan")], None):

@@ -1,5 +1,7 @@
 """Image networks of timm's: sizes, features, depths, weights from folders, source labels, saved for timm."""
 
+import json
+
 import numpy as np
 import pytest
 import timm
@@ -8,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import transferhub as hub
+from transferhub import cache
 from transferhub.errors import ConfigError, DataError, ModuleError
 from transferhub.graph import Network
 from transferhub.graph.network import train_what_moves
@@ -183,6 +186,19 @@ def test_source_labels_are_named(folder, tmp_path):
         module.classification(paths=["gone.jpg"])
     imagenet = hub.Module(name="timm:resnet10t", pretrained=False).source_labels
     assert (len(imagenet), imagenet[0], imagenet[281]) == (1000, "tench, Tinca tinca", "tabby, tabby cat")
+    assert (imagenet[134], imagenet[517], len(set(imagenet))) == ("crane (134)", "crane (517)", 1000)
+
+
+def test_classes_of_one_name_keep_their_probabilities(weights, tmp_path):
+    timm.models.save_for_hf(weights, tmp_path / "net", model_args={}, safe_serialization=True)
+    card = json_object(tmp_path / "net" / "config.json")
+    card["pretrained_cfg"]["label_names"] = ["crane", "b", "crane", "crane", "b", "f", "g"]
+    (tmp_path / "net" / "config.json").write_text(json.dumps(card))
+    module = hub.Module(directory=tmp_path / "net")
+    assert module.source_labels == ["crane (0)", "b (1)", "crane (2)", "crane (3)", "b (4)", "f", "g"]
+    (found,) = module.classification(images=[Image.new("RGB", (40, 40), "red")], top_k=7)
+    assert len(found) == 7
+    assert sum(found.values()) == pytest.approx(1)
 
 
 def test_a_network_on_the_feature_is_rebuilt_from_json(tmp_path):
@@ -194,6 +210,20 @@ def test_a_network_on_the_feature_is_rebuilt_from_json(tmp_path):
     again.load_state_dict(network.state_dict())
     image = pictures(module)
     torch.testing.assert_close(*(next(iter(each({"image": image}).values())) for each in (network, again)))
+
+
+def test_the_cache_may_be_deleted_while_a_network_without_weights_is_in_use(tmp_path):
+    module = hub.Module(name="timm:test_resnet", pretrained=False)
+    before = hub.Module(name="timm:test_resnet", pretrained=False).fingerprint()
+    feature = hub.layers.fc(module.context()[1]["feature_map"], 3)
+    cache.clear()
+    assert not module.directory.exists()
+    assert module.fingerprint() == before
+    write_network([feature], tmp_path)
+    assert read_network(tmp_path)[0].shape == feature.shape
+    opened = hub.Module(name="timm:test_resnet", pretrained=False)
+    cache.clear()
+    network_of(opened)  # nothing was asked of it before
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_vit", "mobilenetv3_small_050", "test_convnext"])

@@ -1,7 +1,9 @@
 """Pretraining on fractals: a run that goes on, a folder that is installed, weights under torchvision's names."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import timm
@@ -9,10 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
+from conftest import read_json
+from transferhub import cache
 from transferhub.commands import main
 from transferhub.errors import ConfigError, ModuleError
+from transferhub.pretrain import fractal
 from transferhub.pretrain.fractal import FractalTask, network_at_random, pretrain, usual_config
-from transferhub.pretrain.installable import is_torchvisions
+from transferhub.pretrain.installable import is_torchvisions, write_module
 
 
 def small(output, epochs=2, **more):
@@ -72,6 +77,17 @@ def test_the_result_is_installed_and_gives_features(made, capsys):
         _ = module.source_labels
 
 
+def test_the_cache_may_be_deleted_before_the_module_is_written(made, tmp_path, monkeypatch):
+    def cleared(*given):
+        assert cache.clear() > 0
+        return write_module(*given)
+
+    monkeypatch.setattr(fractal, "write_module", cleared)
+    again = small(tmp_path)
+    assert read_json(Path(again.module) / "config.json") == read_json(Path(made.module) / "config.json")
+    assert hub.Module(directory=again.module).shapes["feature_map"][0] == -1
+
+
 def test_the_card_says_the_recipe(made):
     with open(f"{made.module}/README.md", encoding="utf-8") as file:
         card = file.read()
@@ -129,12 +145,22 @@ def test_arguments_of_the_network_make_it_narrower():
         (["--size", "4"], "size=4"),
         (["--classes", "1"], "classes"),
         (["--network", "resnet1"], "resnet1"),
+        (["--network", "vit_tiny_patch16_224", "--size", "32"], "224 does not take pictures of 32 × 32"),
     ],
 )
 def test_bad_flags_are_named(flags, said, tmp_path, capsys):
     assert hub_command("pretrain", "fractal", "--network", "test_resnet", "--output", tmp_path, *flags) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_said_of_a_fixed_size_helps():
+    with pytest.raises(ConfigError) as caught:
+        network_at_random("vit_tiny_patch16_224", 32, {"depth": 1})
+    assert caught.value.fix.startswith("--size 224; or")
+    (given,) = re.findall("--network-args '(.+)'", caught.value.fix)
+    for size, arguments in ((224, None), (32, json.loads(given))):
+        assert network_at_random("vit_tiny_patch16_224", size, arguments).shapes["feature_map"] == (-1, 192)
 
 
 def test_a_size_below_the_least_is_refused():

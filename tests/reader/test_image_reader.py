@@ -1,6 +1,7 @@
 """ImageClassificationReader: 1.x's batches, draws that depend on (seed, epoch, row) alone, the cache, bad pictures."""
 
 import io
+import os
 import random
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_what_is_not_given_comes_from_the_module():
     assert ImageClassificationReader(module=Module).process == own
     given = ImageClassificationReader(24, 24, images_mean=[0.5] * 3, crop_mode="squash")
     assert given.process == Preprocess(24, 24, (0.5,) * 3, crop_mode="squash")
-    given.follow(own)
+    given = given.following(own)
     assert given.process == Preprocess(24, 24, (0.5,) * 3, STD, 0.9, "squash", "bicubic")
     again = ImageClassificationReader.reopened(Path(), given.settings())
     assert again.process == given.process
@@ -211,6 +212,24 @@ def test_what_ones_own_augmentation_may_return(pictures):
     assert images(whole.columns("train"), [0], 0).shape == (1, 3, 32, 32)
 
 
+def test_what_a_run_depends_on_is_in_the_fingerprint(pictures):
+    ways = [
+        "none",
+        "light",
+        "standard",
+        Augment(area=(0.5, 1.0)),
+        lambda p: p,
+        lambda p: p.rotate(90),
+        v2.RandomRotation(30),
+    ]
+    told = [reader_for(pictures, augment=way).fingerprint for way in ways]
+    told += [reader_for(pictures, random_seed=7).fingerprint, ImageClassificationReader(32, 32, pictures).fingerprint]
+    assert len(set(told)) == len(told)
+    assert "augment=light" in told[1]
+    assert told[-3] == reader_for(pictures, augment=v2.RandomRotation(30)).fingerprint
+    assert not any("0x" in each for each in told)
+
+
 def test_decoded_pictures_are_kept_once_and_give_the_same_bits(pictures, lines, monkeypatch):
     fresh = {
         phase: images(reader_for(pictures, keep_decoded=False).columns(phase), [0, 1, 3]) for phase in ("train", "dev")
@@ -227,9 +246,13 @@ def test_decoded_pictures_are_kept_once_and_give_the_same_bits(pictures, lines, 
 
 
 def test_a_changed_picture_is_decoded_anew(pictures):
-    before = images(reader_for(pictures).columns("train"), [0])
-    Image.new("RGB", (50, 50)).save(pictures.train_examples[0][0])
-    assert np.abs(images(reader_for(pictures).columns("train"), [0]) - before).max() > 0.5
+    path = Path(pictures.train_examples[0][0])
+    for shade in (40, 200):  # the same name and as many bytes
+        Image.new("RGB", (50, 50), (shade,) * 3).save(path, "BMP")
+        os.utime(path, (shade, shade))
+        expected = (shade / 255 - np.array(MEAN)) / STD
+        seen = images(reader_for(pictures).columns("train"), [0])[0]
+        np.testing.assert_allclose(seen.mean(axis=(1, 2)), expected, atol=1e-3)
 
 
 def test_what_does_not_fit_is_decoded_as_it_is_needed(pictures, monkeypatch, lines):

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from safetensors.torch import load_file
 
 import transferhub as hub
 from transferhub.errors import ConfigError
@@ -27,7 +28,7 @@ def test_linear_warm_up_and_decay_hold_the_golden_table():
         assert rate(step) == pytest.approx(value, abs=1e-15)
 
 
-@pytest.mark.parametrize(("total", "proportion"), [(1, 0.1), (7, 0.0), (10, 0.1), (63, 0.1), (100, 0.33), (189, 0.06)])
+@pytest.mark.parametrize(("total", "proportion"), [(2, 0.1), (7, 0.0), (10, 0.1), (63, 0.1), (100, 0.33), (189, 0.06)])
 def test_linear_is_transformers_own_schedule(total, proportion):
     import torch
     from transformers import get_linear_schedule_with_warmup
@@ -39,6 +40,21 @@ def test_linear_is_transformers_own_schedule(total, proportion):
         assert ours(step) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
         optimizer.step()
         theirs.step()
+
+
+@pytest.mark.parametrize("schedule", [schedules.constant, schedules.linear, schedules.cosine, schedules.noam])
+@pytest.mark.parametrize("proportion", [0.0, 0.1, 1.0])
+def test_the_only_step_of_a_run_is_no_warm_up(schedule, proportion):
+    assert schedule(1, proportion)(0) == 1.0  # transformers' rate is 0: such a run learns nothing
+
+
+def test_a_run_of_one_step_moves_the_head(make_task, in_tmp):
+    task = make_task(checkpoint_dir="run", num_epoch=1, batch_size=1000, strategy=hub.AdamWeightDecayStrategy())
+    before = {name: value.clone() for name, value in task.build_network().state_dict().items()}
+    assert task.finetune_and_eval().steps == 1
+    after = load_file("run/step_1/model.safetensors")
+    moved = [name for name, value in before.items() if not value.equal(after[name])]
+    assert any(name.startswith("parts.1.") for name in moved)
 
 
 def test_the_rate_does_not_jump_where_warm_up_ends():

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import transferhub as hub
-from conftest import crash_at
+from conftest import crash_at, short_of_memory
 from transferhub import atomic
 from transferhub.errors import HubError, RunError, StorageError, TrainingError
 
@@ -119,20 +119,6 @@ def without_dropout(tiny, tmp_path_factory):
     none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     (folder / "config.json").write_text(json.dumps({**config, **none}))
     return folder
-
-
-def short_of_memory(task, most_rows, error=None):
-    """Let a training step run out of memory when it holds more rows than that."""
-    plain, refused = task.losses, []
-
-    def losses(outputs, batch):
-        if outputs["logits"].requires_grad and len(batch["labels"]) > most_rows:
-            refused.append(len(batch["labels"]))
-            raise error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return plain(outputs, batch)
-
-    task.losses = losses
-    return refused
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -1,17 +1,23 @@
 """ImageClassifierTask: pictures, through both doors."""
 
+import csv
 import json
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 import timm
 import torch
 from PIL import Image
 
 import transferhub as hub
+from conftest import crash_at, short_of_memory
+from transferhub.engine.settled import describe
 from transferhub.errors import ConfigError, DataError, RunError
+from transferhub.graph import Network
 from transferhub.image import decode
+from transferhub.reader import image_columns
 from transferhub.task import finetuning
 from transferhub.task.image_task import pictures_in
 
@@ -95,6 +101,10 @@ def test_pictures_are_learnt_saved_and_opened_by_timm(pictures, network, tmp_pat
     assert np.allclose(logits.softmax(dim=1).numpy(), predictions.probabilities, atol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What the network sees" in page
+    with (tmp_path / "run" / "predictions" / "test.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["label"] for row in written] == [path.split("/")[-2] for path in files]
+    assert [row["predicted"] for row in written] == predictions.labels
 
 
 def test_the_documents_door(pictures, network, tmp_path):
@@ -119,9 +129,14 @@ def test_the_documents_door(pictures, network, tmp_path):
 
 
 def test_bf16_learns_as_well(pictures, network, tmp_path):
-    module = hub.Module(directory=network)
-    task = hub.ImageClassifierTask(module=module, dataset=pictures, config=config(tmp_path / "run", precision="bf16"))
-    assert task.finetune_and_eval().test["acc"] > 0.9
+    losses = {"fp32": [], "bf16": []}
+    for name, found in losses.items():
+        task = hub.ImageClassifierTask(
+            module=hub.Module(directory=network), dataset=pictures, config=config(tmp_path / name, precision=name)
+        )
+        task.add_hook("run_step", "loss", lambda task, states, found=found: found.append(states[0].run_loss))
+        assert task.finetune_and_eval().test["acc"] > 0.9
+    np.testing.assert_allclose(losses["bf16"][:24], losses["fp32"][:24], atol=0.03)
 
 
 def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, monkeypatch):
@@ -150,6 +165,24 @@ def test_a_frozen_network_sees_each_picture_once(pictures, network, tmp_path, mo
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
 
 
+@pytest.mark.parametrize("library", [timm, torch])
+def test_features_of_another_version_are_others(network, monkeypatch, library):
+    feature = hub.Module(directory=network).context(trainable=False)[1]["feature_map"]
+    parts = Network([feature])
+    here = describe(parts, parts.split([0]), "cpu")
+    assert describe(parts, parts.split([0]), "cpu") == here
+    monkeypatch.setattr(library, "__version__", "99.0")
+    assert describe(parts, parts.split([0]), "cpu") != here
+
+
+def test_augmentation_of_what_a_frozen_network_sees_is_said_with_its_price(pictures, network, lines):
+    module = hub.Module(directory=network)
+    for options, said in (({"freeze": True}, True), ({"freeze": True, "augment": "none"}, False), ({}, False)):
+        lines.clear()
+        hub.ImageClassifierTask(module=module, dataset=pictures, **options)
+        assert any("in every epoch, for augment=light" in line and "--augment none" in line for line in lines) is said
+
+
 def torch_file(run):
     from safetensors.torch import load_file
 
@@ -175,6 +208,47 @@ def test_augmented_runs_that_were_stopped_end_with_the_same_bits(pictures, netwo
     assert again.dev == whole.dev
     first, second = torch_file(tmp_path / "whole"), torch_file(tmp_path / "parts")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_another_augmentation_is_another_run_and_the_message_names_it(pictures, network, tmp_path):
+    def task(augment):
+        options = {"module": hub.Module(directory=network), "dataset": pictures, "augment": augment}
+        return hub.ImageClassifierTask(**options, config=config(tmp_path / "run", num_epoch=1))
+
+    crash_at(task("light"), 3)
+    with pytest.raises(RunError, match=r"reader: .*augment=light .* there, .*augment=strong .* now"):
+        task("strong").finetune_and_eval()
+    assert task("light").finetune_and_eval().steps == 6
+
+
+def test_one_reader_serves_tasks_on_several_modules(pictures, network, tmp_path):
+    reader = hub.reader.ImageClassificationReader(32, 32, hub.dataset.load_images(pictures))
+    modules = [hub.Module(directory=network), hub.Module("fractal-mini")]
+    tasks = [
+        hub.ImageClassifierTask(feature=module.context()[1]["feature_map"], data_reader=reader) for module in modules
+    ]
+    assert [task.reader.process.mean for task in tasks] == [module.preprocess.mean for module in modules]
+    assert len({task.reader.process.mean for task in tasks}) == 2
+    assert reader.process.mean == (0.0, 0.0, 0.0)
+
+
+def test_where_batches_are_computed_in_parts_each_picture_is_still_prepared_once(
+    pictures, network, tmp_path, monkeypatch
+):
+    read, plain = [], image_columns.ImageColumns._prepare
+
+    def count(self, rows, places, images, wholes):
+        read.extend((self.epoch, row) for row in rows[list(places)].tolist())
+        return plain(self, rows, places, images, wholes)
+
+    task = hub.ImageClassifierTask(
+        module=hub.Module(directory=network), dataset=pictures, augment="light", config=config(tmp_path / "run")
+    )
+    short_of_memory(task, most_rows=2)
+    monkeypatch.setattr(image_columns.ImageColumns, "_prepare", count)
+    task.finetune_and_eval()
+    trained = [each for each in read if each[0] == 2]
+    assert len(trained) == len(set(trained)) == 48, "the first step finds out what fits; from then on, each once"
 
 
 def test_the_head_moves_faster_where_it_is_asked_to(pictures, network):
@@ -220,6 +294,28 @@ def test_what_is_wrong_is_said(pictures, network, tiny, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(DataError, match=r"text\.jpg"):
         task.predict([tmp_path / "text.jpg"])
+
+
+def test_a_size_that_the_network_does_not_take_is_refused(pictures, tmp_path):
+    """timm's and transformers' own words are an AssertionError and a ValueError in the first step."""
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    vit = transformers.ViTForImageClassification(transformers.ViTConfig(image_size=32, patch_size=8, **small))
+    vit.save_pretrained(tmp_path / "vit")
+    transformers.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "vit")
+    timms = hub.Module("timm:vit_tiny_patch16_224", pretrained=False)
+    for own, module in ((224, timms), (32, hub.Module(directory=tmp_path / "vit"))):
+        outputs = module.context()[1]
+
+        def task(size, feature=outputs["feature_map"]):
+            reader = hub.reader.ImageClassificationReader(size, size, hub.dataset.load_images(pictures))
+            return hub.ImageClassifierTask(feature=feature, data_reader=reader)
+
+        with pytest.raises(ConfigError, match="does not take pictures of 64 × 64 pixels") as caught:
+            task(64)
+        assert caught.value.expected == f"{own} × {own}, as it was pretrained"
+        assert f"image_width={own}, image_height={own}" in caught.value.fix
+        assert task(own).reader.process.width == own
 
 
 def test_more_labels_than_five_have_a_top_five(network, tmp_path):
@@ -292,6 +388,13 @@ def test_pictures_themselves_are_predicted_as_their_files_are(pictures, network,
     assert np.allclose(best.predict(opened[1]).probabilities, wanted.probabilities[1:2], atol=1e-6)
     assert len(best.predict(np.zeros((3, 8, 9, 3), np.uint8)).labels) == 3
     assert best.predict([]).labels == []
+    for frame in ({"path": files}, {"note": [1, 2, 3, 4], "Image": files}):
+        found = best.predict(pandas.DataFrame(frame, index=[9, 8, 7, 6]))
+        assert [record["path"] for record in found.records()] == files
+        assert np.array_equal(found.probabilities, wanted.probabilities)
+    with pytest.raises(DataError, match="cannot tell which column is the path: there are 'a', 'b'") as caught:
+        best.predict(pandas.DataFrame({"a": files, "b": files}))
+    assert caught.value.fix == 'predict(list(frame["COLUMN"]))'
     palette = opened[3].convert("P")
     assert best.predict([palette]).labels == best.predict([palette.convert("RGB")]).labels
     for wrong, said in (

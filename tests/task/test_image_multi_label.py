@@ -90,6 +90,23 @@ def test_labels_are_learnt_saved_and_opened_by_timm(tables, module, tmp_path):
     assert "What the network sees" in page
     written = (tmp_path / "run" / "predictions" / "test.csv").read_text().splitlines()
     assert written[0] == "path,labels,predicted,blue,green,red"
+    sets = [";".join(name for name, flag in zip(NAMES, row, strict=True) if flag) for row in true]
+    assert [line.split(",")[1] for line in written[1:]] == sets
+    assert [set(line.split(",")[2].split(";")) - {""} for line in written[1:]] == [set(p) for p in predictions.labels]
+
+
+def test_flags_in_columns_of_their_own_are_written_as_names(tables, module, tmp_path):
+    rows = [line.rpartition(",") for line in tables["train"].read_text().splitlines()[1:]]
+    flags = [",".join(str(int(name in names)) for name in NAMES) for _, _, names in rows]
+    table = tables["train"].parent / "flags.csv"
+    table.write_text("\n".join([f"path,{','.join(NAMES)}", *(f"{r[0]},{f}" for r, f in zip(rows, flags, strict=True))]))
+    dataset = hub.dataset.load_images({"train": table, "dev": table}, kind="labels", label=NAMES)
+    run = config(tmp_path / "run", num_epoch=1)
+    hub.MultiLabelImageClassifierTask(
+        module=hub.Module(directory=module), dataset=dataset, config=run
+    ).finetune_and_eval()
+    written = (tmp_path / "run" / "predictions" / "dev.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[1] for line in written] == [names for _, _, names in rows]
 
 
 def test_the_loss_is_the_mean_over_labels(tables, module):

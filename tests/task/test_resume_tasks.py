@@ -39,7 +39,16 @@ def tensors(tiny, config):
     return hub.ModuleTask(nn.Linear(4, 2), (x, (x[:, 0] > 0).astype(np.int64)), config=config)
 
 
-@pytest.mark.parametrize("make", [multi_label, regression, tensors])
+def convolutions(tiny, config):
+    """A network whose weights lie with channels last."""
+    x = np.random.default_rng(0).normal(size=(64, 3, 8, 8)).astype(np.float32)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    rows = (x, (x[:, 0].mean((1, 2)) > 0).astype(np.int64))
+    return hub.ModuleTask(network.to(memory_format=torch.channels_last), rows, config=config)
+
+
+@pytest.mark.parametrize("make", [multi_label, regression, tensors, convolutions])
 def test_a_run_that_was_stopped_ends_with_the_same_bits_and_log(make, tiny, in_tmp):
     def made(folder):
         config = hub.RunConfig(

@@ -1,14 +1,14 @@
 """``hub compare``: what the pretrained weights are worth on your rows."""
 
 import dataclasses
-import datetime
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from transferhub.commands.task_flags import TaskFlags, with_task_flags
+from transferhub.errors import ConfigError
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
@@ -25,24 +25,36 @@ def compare(
 ) -> None:
     """Fine-tuned, frozen and from scratch: the same rows, epochs and seed, one table, the curves in one picture.
 
-    Where no --learning-rate is given, the frozen network's head moves at 20 times the others' rate.
+    Where no rate is given, the frozen network's head moves at 20 times the others'. A stopped comparison goes on when
+    the same command is given again.
 
     Example: hub compare --module minilm --train reviews.csv --num-epoch 3
     """
     _ = flags.task_class
-    folder = flags.checkpoint_dir or Path(f"compare_{datetime.datetime.now():%Y%m%d%H%M%S}")
+    for flag, given in (("--freeze", flags.freeze), ("--from-scratch", flags.from_scratch)):
+        if given:
+            raise ConfigError(
+                f"{flag} with hub compare",
+                expected="it trains fine-tuned, frozen and from scratch",
+                fix=f"leave it out, or hub finetune {flag}",
+            )
     rows = flags.rows()
-    from transferhub.task.compare import WAYS
+    from transferhub.task.compare import WAYS, new_folder, unfinished
     from transferhub.task.compare import compare as run
 
     def make(way: str, place: Path) -> "BaseTask":
-        frozen = way == "frozen"
-        rate = flags.usual_rate * HEAD_RATE if frozen and flags.learning_rate is None else flags.learning_rate
-        given = dataclasses.replace(flags, from_scratch=way == "from scratch", freeze=frozen, learning_rate=rate)
-        return given.build(rows, given.config(checkpoint_dir=place))
+        frozen, overwrite = way == "frozen", flags.overwrite and flags.checkpoint_dir is not None
+        chosen = dataclasses.replace(flags, from_scratch=way == "from scratch", freeze=frozen, overwrite=overwrite)
+        config = chosen.config(checkpoint_dir=place)
+        if frozen and not flags.rate_is_given:
+            strategy: Any = config.strategy
+            rate = strategy.learning_rate * HEAD_RATE
+            config = dataclasses.replace(chosen, learning_rate=rate).config(checkpoint_dir=place)
+        return chosen.build(rows, config)
 
     # A cosine of frozen vectors has nothing to learn.
     ways = [way for way in WAYS if way != "frozen" or flags.task != "pairwise-text-matching" or flags.network]
+    folder = flags.checkpoint_dir or unfinished(make, ways) or new_folder()
     compared = run(make, folder, ways)
     if as_json:
         results = {way: dataclasses.asdict(result) for way, result in compared.results.items()}

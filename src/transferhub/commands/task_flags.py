@@ -160,6 +160,12 @@ class TaskFlags:
         return found
 
     @property
+    def rate_is_given(self) -> bool:
+        """Whether --learning-rate or --strategy-arg says the rate."""
+        names = [pair.partition("=")[0].strip().replace("-", "_") for pair in self.strategy_arg or ()]
+        return self.learning_rate is not None or "learning_rate" in names
+
+    @property
     def usual_rate(self) -> float:
         """The rate of adamw where none is given."""
         kind: Any = self.task_class
@@ -178,7 +184,7 @@ class TaskFlags:
         """How it is trained; `changed` replaces arguments of `RunConfig`."""
         import transferhub as hub
 
-        rate = self.usual_rate if self.strategy == "adamw" and self.learning_rate is None else self.learning_rate
+        rate = self.usual_rate if self.strategy == "adamw" and not self.rate_is_given else self.learning_rate
         strategy = options.strategy_of(
             self.strategy,
             self.strategy_arg,

@@ -47,7 +47,8 @@ def save(
             else:
                 numbers[f"{names[parameter]}/{key}"] = value
     with atomic.whole_folder(final) as folder:
-        save_file(_values(network), folder / "model.safetensors")
+        whole = {name: value.contiguous() for name, value in _values(network).items()}
+        save_file(whole, folder / "model.safetensors")
         save_file(moments, folder / "optimizer.safetensors")
         atomic.write_json(folder / "state.json", {**state, "optimizer": numbers, "rolling": rolling})
     if rolling:
@@ -90,7 +91,9 @@ def load(folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
     for key, value in values.items():
         name, _, slot = key.rpartition("/")
         parameter = parameters[name]
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) and value.shape == parameter.shape:  # as it lay: fused optimisers pair by address
+            value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        elif isinstance(value, Tensor):
             # Counts of steps stay on the CPU, except for fused optimisers.
             value = value.to(parameter.device if fused or value.dim() else "cpu", copy=True)
         optimizer.state[parameter][slot] = value

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -209,22 +210,26 @@ def describe(network: Network, cut: Sequence[Settled], device: str) -> str:
 
     Threads and the processor's instructions are in it because they decide the last bits.
     """
-    import transformers
-
     reads = {each.place: each.reads for each in cut if each.reads is not None}
     machine = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     digest = hashlib.sha256()
-    about = [torch.__version__, transformers.__version__, machine, torch.get_num_threads(), kernels.ATTENTION]
+    about = [torch.__version__, machine, torch.get_num_threads(), kernels.ATTENTION]
     digest.update(json.dumps([about, [[each.name, dict(each.arguments)] for each in cut]]).encode())
     for place in sorted({*_whole_places(network, cut), *reads}):
         part = network.parts[place]
-        digest.update("\n".join(_architecture(part)).encode())
+        digest.update("\n".join([*_libraries(part), *_architecture(part)]).encode())
         weights = [item for item in part.named_parameters() if place not in reads or item[0] in reads[place]]
         for name, value in [*weights, *part.named_buffers()]:
             array = value.detach().cpu().contiguous()
             digest.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
             digest.update(array.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
     return digest.hexdigest()
+
+
+def _libraries(part: nn.Module) -> Iterator[str]:
+    """The packages that a part's classes come from, with their versions: transformers, timm and so on."""
+    for name in sorted({type(module).__module__.partition(".")[0] for module in part.modules()}):
+        yield f"{name} {getattr(sys.modules.get(name), '__version__', '')}"
 
 
 def _architecture(part: nn.Module) -> Iterator[str]:

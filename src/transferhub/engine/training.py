@@ -296,7 +296,7 @@ class Training:
         """
         train, progress = self.splits.train, self.progress
         while True:
-            parts = parts_within(rows, train, most_within(rows, train, progress.most_values))
+            parts = self._parts(rows)
             try:
                 return self._accumulated(step, rows, parts)
             except (RuntimeError, MemoryError) as error:
@@ -316,9 +316,14 @@ class Training:
                 "Out of memory at step %d (%s): it is done again in %d parts; a step still sees %d rows",
                 step + 1,
                 reason,
-                len(parts_within(rows, train, most_within(rows, train, progress.most_values))),
+                len(self._parts(rows)),
                 len(rows),
             )
+
+    def _parts(self, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """A batch as it is computed: whole, or in the parts for which memory suffices."""
+        train = self.splits.train
+        return parts_within(rows, train, most_within(rows, train, self.progress.most_values))
 
     def _accumulated(self, step: int, rows: npt.NDArray[np.int64], parts: list[npt.NDArray[np.int64]]) -> float:
         seed, total = self.config.seed, 0.0
@@ -327,8 +332,10 @@ class Training:
         seen, train = [], self._train_at(step)
         for number, part in enumerate(parts):
             batch = tensors(train, part, self.splits.pad, self.device)
-            if number == len(parts) - 1 and (step + 1) % self.steps_in_epoch:
-                train.ahead(self._rows_of(step + 1))
+            if number < len(parts) - 1:
+                train.ahead(parts[number + 1])
+            elif (step + 1) % self.steps_in_epoch:
+                train.ahead(self._parts(self._rows_of(step + 1))[0])
             outputs = self._working.network(batch)
             losses = self.objective.losses(outputs, batch)
             loss = float(losses.detach().sum())

@@ -19,6 +19,7 @@ WAYS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 CROPS = ("center", "squash", "border")
+FARTHEST = 2  # of a mean or deviation: colours are from 0 to 1, and transformers' EfficientNet takes 1.5 off
 LONGEST = 4  # a picture is kept at most so many times as long as the network's side; the middle of longer ones
 Floats = npt.NDArray[np.float32]
 
@@ -30,8 +31,8 @@ class Preprocess:
     Args:
         width: Of what the network takes.
         height: Of what the network takes.
-        mean: Of each colour, R, G, B, as a part of 255.
-        std: Of each colour.
+        mean: Of each colour, R, G, B, as a part of 255, at most 2.
+        std: Of each colour, likewise.
         crop_pct: The part of the resized picture's side that the network sees.
         crop_mode: ``center`` (the shorter side is resized, the middle is cut out), ``squash`` (both sides are resized,
             as PaddleHub 1.x did) or ``border`` (the whole picture, its surroundings in the mean colour).
@@ -63,6 +64,13 @@ class Preprocess:
             raise ConfigError(f"channel_order={self.channel_order!r}", expected="RGB or BGR")
         if min(self.std) <= 0:
             raise ConfigError(f"images_std={self.std!r}", expected="three numbers above 0")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if max(map(abs, values)) > FARTHEST:
+                raise ConfigError(
+                    f"images_{name}={values!r}",
+                    expected="parts of 255, as 0.485",
+                    fix=f"divide by 255: {tuple(round(value / 255, 4) for value in values)}",
+                )
 
     @classmethod
     def of_timm(cls, config: Mapping[str, Any]) -> "Preprocess":

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transferhub.errors import ModuleError
 from transferhub.graph import Source, seeded
 from transferhub.module.encoder import Computed, Encoder, quietly
-from transferhub.module.socket import Socket
+from transferhub.module.socket import Socket, given
 from transferhub.module.transformer import TransformerModule
 
 
@@ -27,13 +27,9 @@ class ArchitectureHead(nn.Module):
 
     def forward(self, everything: Computed) -> dict[str, Tensor]:
         """Encoder outputs → ``logits``; ``start_logits`` and ``end_logits`` of a head that finds spans."""
-        socket = getattr(self.model, self.prefix)
-        socket.outputs = everything.outputs
-        try:
+        with given(everything.outputs):
             made = self.model(everything.input_ids, attention_mask=everything.input_mask)
-            return {name: value for name, value in made.items() if name.endswith("logits")}
-        finally:
-            socket.outputs = None
+        return {name: value for name, value in made.items() if name.endswith("logits")}
 
     @contextlib.contextmanager
     def joined(self, encoder: Encoder) -> Iterator[nn.Module]:

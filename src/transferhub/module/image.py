@@ -1,7 +1,8 @@
 """Image networks, whichever library builds them: pictures → one vector each, and the map that it is made of."""
 
+import collections
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from transferhub.errors import ConfigError
+from transferhub.errors import ConfigError, HubError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.image import Preprocess, checked
 from transferhub.image.preprocess import stacked
@@ -30,6 +31,8 @@ class ImageModule(Module):
     @property
     def source_labels(self) -> list[str]:
         """The names of the classes that the network was pretrained to tell apart, in the order of its outputs.
+
+        Where several classes have a name (ImageNet has two of ``crane``), it is followed by the class's number.
 
         Raises:
             ModuleError: It was pretrained without classes.
@@ -128,11 +131,51 @@ class ImageModule(Module):
         return self.tried_shapes()
 
     def tried_shapes(self) -> dict[str, tuple[int, ...]]:
-        """`shapes`, from a network that has no weights."""
-        with torch.device("meta"):
-            network = self.backbone(pretrained=False).eval()
-            made = network(torch.zeros(1, 3, self.preprocess.height, self.preprocess.width))
+        """`shapes`, from a network that has no weights.
+
+        Raises:
+            ModuleError: It does not take pictures of the size that its own files say, or not pictures alone.
+        """
+        try:
+            return self.shapes_of(self.preprocess.width, self.preprocess.height)
+        except ConfigError as error:
+            expected = "a network of pictures alone: ViT, Swin, ConvNeXt, DINOv2, ResNet …"
+            raise ModuleError(error.what, expected=expected) from error
+
+    def shapes_of(self, width: int, height: int) -> dict[str, tuple[int, ...]]:
+        """Output → shape for pictures of a size; tried, for what says of a network that its size is fixed errs.
+
+        Raises:
+            ConfigError: The network does not take such pictures.
+        """
+        try:
+            with torch.device("meta"):
+                network = self.backbone(pretrained=False).eval()
+                made = network(torch.zeros(1, 3, height, width))
+        except HubError:
+            raise
+        except Exception as error:  # whatever the architecture's own code raises
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConfigError(f"{self.name} does not take pictures of {width} × {height} pixels: {reason}") from error
         return {name: (-1, *values.shape[1:]) for name, values in made.items()}
+
+    def check_size(self, width: int, height: int) -> None:
+        """Refuse pictures of a size that the network does not take.
+
+        Raises:
+            ConfigError: With the size that it has.
+        """
+        own = self.preprocess
+        if (width, height) == (own.width, own.height):
+            return
+        try:
+            self.shapes_of(width, height)
+        except ConfigError as error:
+            raise ConfigError(
+                error.what,
+                expected=f"{own.width} × {own.height}, as it was pretrained",
+                fix=f"the reader's image_width={own.width}, image_height={own.height}; left out, they are the module's",
+            ) from error
 
     def classification(
         self,
@@ -180,6 +223,13 @@ class ImageModule(Module):
             for values, places in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 found.append({names[place]: value for place, value in zip(places, values, strict=True)})
         return found
+
+
+def told_apart(names: Iterable[Any]) -> list[str]:
+    """Names of classes, those that occur more than once with the class's number: ``crane (134)``."""
+    said = [str(name) for name in names]
+    times = collections.Counter(said)
+    return [f"{name} ({place})" if times[name] > 1 else name for place, name in enumerate(said)]
 
 
 def _picture(image: Any, place: int) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,12 @@ class Module:
         """The sha256 of what determines the network's outputs: its configuration, weights and vocabulary."""
         raise NotImplementedError
 
-    def digest_of(self, names: Iterable[str]) -> str:
+    def digest_of(self, names: Iterable[str], held: Mapping[str, bytes] | None = None) -> str:
         """The sha256 over files of the folder, and over whether weights are read.
+
+        Args:
+            names: Of the files.
+            held: What is in some of them, read when the module was opened.
 
         Raises:
             ModuleError: An installed module whose files are not what was installed.
@@ -114,6 +118,7 @@ class Module:
             raise store.damaged(self.name, fault)
         # Of an installed module every byte was just compared with what was written: none is read a second time.
         known = atomic.digests(self.directory) if store.is_installed(self._opened) else {}
+        known.update((name, hashlib.sha256(content).hexdigest()) for name, content in (held or {}).items())
         digest = hashlib.sha256(b"pretrained" if self.pretrained else b"random")
         for name in names:
             digest.update(f"{name}\0{known.get(name) or atomic.sha256(self.directory / name)}\0".encode())

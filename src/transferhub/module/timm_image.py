@@ -15,19 +15,25 @@ from transferhub.graph.depth import depths_by_order
 from transferhub.image import Preprocess
 from transferhub.log import logger
 from transferhub.module.files import CONFIG, WEIGHTS, json_object
-from transferhub.module.image import ImageModule, ImageNetwork, as_saved
+from transferhub.module.image import ImageModule, ImageNetwork, as_saved, told_apart
 from transferhub.module.timm_files import described
 
 
 class TimmModule(ImageModule):
     """A pretrained network of timm's."""
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        # Of a network without weights the folder is the cache's, which may be deleted at any time.
+        self._said: dict[str, Any] = json_object(self.directory / CONFIG)
+        self._card = (self.directory / CONFIG).read_bytes()
+
     @functools.cached_property
     def config(self) -> dict[str, Any]:
         """What ``config.json`` says: ``architecture``, ``num_classes``, ``pretrained_cfg``."""
         import timm
 
-        said: dict[str, Any] = json_object(self.directory / CONFIG)
+        said = dict(self._said)
         name = said.get("architecture")
         if not isinstance(name, str) or not timm.is_model(name):
             raise ModuleError(
@@ -58,7 +64,7 @@ class TimmModule(ImageModule):
         """
         given, count = self.config["pretrained_cfg"].get("label_names"), self.config.get("num_classes") or 0
         if given and len(given) == count:
-            return [str(name) for name in given]
+            return told_apart(given)
         if not count:
             raise ModuleError(f"{self.name} was pretrained without classes", fix="fine-tune it: ImageClassifierTask")
         from timm.data import ImageNetInfo, infer_imagenet_subset
@@ -67,11 +73,16 @@ class TimmModule(ImageModule):
         if not subset:
             return [str(number) for number in range(count)]
         known = ImageNetInfo(subset)
-        return [known.index_to_description(number) for number in range(count)]
+        return told_apart(known.index_to_description(number) for number in range(count))
 
     def fingerprint(self) -> str:
         """The sha256 over configuration and weights."""
-        return self.digest_of((CONFIG, *([WEIGHTS] if self.pretrained else [])))
+        return self.digest_of((CONFIG, *([WEIGHTS] if self.pretrained else [])), {CONFIG: self._card})
+
+    def save_skeleton(self, folder: Path) -> None:
+        """The configuration."""
+        if not (folder / CONFIG).exists():
+            (folder / CONFIG).write_bytes(self._card)
 
     def backbone(self, *, pretrained: bool) -> ImageNetwork:
         """Timm's network without a classifier.

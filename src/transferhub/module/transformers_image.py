@@ -21,10 +21,10 @@ from transferhub.graph.depth import depths_by_blocks
 from transferhub.image import Preprocess
 from transferhub.module.encoder import quietly
 from transferhub.module.files import CONFIG, PROCESSOR
-from transferhub.module.image import ImageModule, ImageNetwork, as_saved
+from transferhub.module.image import ImageModule, ImageNetwork, as_saved, told_apart
 from transferhub.module.image_processor import preprocess_in
 from transferhub.module.pretrained import configuration_in, read_weights
-from transferhub.module.socket import Socket
+from transferhub.module.socket import Socket, given
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -54,28 +54,18 @@ class TransformersImageModule(ImageModule):
         """
         if not any("ForImageClassification" in name for name in self.config.architectures or ()):
             raise ModuleError(f"{self.name} was pretrained without classes", fix="fine-tune it: ImageClassifierTask")
-        return [str(self.config.id2label[number]) for number in range(self.config.num_labels)]
+        return told_apart(self.config.id2label[number] for number in range(self.config.num_labels))
 
     def tried_shapes(self) -> dict[str, tuple[int, ...]]:
         """`shapes`, from a network that has no weights.
 
         Raises:
-            ModuleError: The architecture gives no vector a picture.
+            ModuleError: As `ImageModule.tried_shapes`; the architecture gives no vector a picture.
         """
-        kind = self.config.model_type
-        try:
-            shapes = super().tried_shapes()
-        except ModuleError:
-            raise
-        except Exception as error:  # whatever the architecture's own code raises
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ModuleError(
-                f"{self.name}: a {kind!r} cannot be run on pictures alone: {reason}",
-                expected="a network of pictures: ViT, Swin, ConvNeXt, DINOv2, ResNet …",
-            ) from error
+        shapes = super().tried_shapes()
         if len(shapes["feature_map"]) != 2 or not shapes["feature_map"][1]:
             raise ModuleError(
-                f"{self.name}: a {kind!r} gives no vector a picture, but {shapes['feature_map']}",
+                f"{self.name}: a {self.config.model_type!r} gives no vector a picture, but {shapes['feature_map']}",
                 expected="a network whose classifier transformers leaves out where there are no labels",
             )
         return shapes
@@ -199,12 +189,8 @@ class TransformersImageNetwork(ImageNetwork):
     def compute(self, image: Tensor) -> dict[str, Tensor]:
         """What the classifier would stand on; the body's last hidden state, ``[B, tokens, C]`` or ``[B, C, h, w]``."""
         outputs: Any = self.body(pixel_values=image)
-        socket = getattr(self.tail, self.prefix)
-        socket.outputs = outputs
-        try:
+        with given(outputs):
             feature: Tensor = self.tail(pixel_values=image).logits
-        finally:
-            socket.outputs = None
         return {"feature_map": feature, "body_feats": outputs.last_hidden_state}
 
     def depths(self) -> dict[str, int]:

@@ -123,8 +123,8 @@ def network_at_random(network: str, size: int, arguments: Mapping[str, Any] | No
         arguments: For ``timm.create_model``.
 
     Raises:
-        ConfigError: A size below `SMALLEST`.
-        ModuleError: timm has no such network.
+        ConfigError: A size below `SMALLEST`, or one that the network does not take.
+        ModuleError: timm has no such network, or cannot build it with these arguments.
     """
     if size < SMALLEST:
         raise ConfigError(f"size={size}", expected=f"pixels of a side, from {SMALLEST}")
@@ -140,6 +140,16 @@ def network_at_random(network: str, size: int, arguments: Mapping[str, Any] | No
     folder = cache.entry("archives", key, lambda part: atomic.write_json(part / CONFIG, said))
     module = Module(directory=str(folder), pretrained=False)
     assert isinstance(module, TimmModule)
+    try:
+        module.shapes_of(size, size)
+    except ConfigError as error:
+        own = (arguments or {}).get("img_size") or timms["pretrained_cfg"]["input_size"][-1]
+        given = json.dumps({**(arguments or {}), "img_size": size})
+        raise ConfigError(
+            error.what.replace(module.name, network, 1),  # a folder's name says nothing
+            expected=f"{own} × {own} pixels",
+            fix=f"--size {own}; or, where timm's network has it, --network-args '{given}'",
+        ) from error
     return module
 
 

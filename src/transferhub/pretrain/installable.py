@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from transferhub import atomic
-from transferhub.module.files import CONFIG, WEIGHTS, json_object
+from transferhub.module.files import CONFIG, WEIGHTS
 from transferhub.module.timm_image import TimmModule
 from transferhub.task.base_task import BaseTask
 from transferhub.task.result import RunResult
@@ -55,7 +55,7 @@ def write_module(made: Pretrained, output: Path, module: TimmModule, task: BaseT
     with atomic.whole_folder(Path(made.module)) as folder:
         with atomic.writing(folder):
             save_file(body, folder / WEIGHTS, metadata={"format": "pt"})
-        atomic.write_json(folder / CONFIG, json_object(module.directory / CONFIG))
+        atomic.write_json(folder / CONFIG, module.config)
         atomic.write_text(folder / "README.md", card(made, module, task))
     name = module.config["architecture"]
     if not module.config.get("model_args") and is_torchvisions(name, state, len(task.label_list)):

@@ -1,9 +1,9 @@
 """ImageClassificationReader: picture files → what an image network takes."""
 
-import hashlib
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from transferhub.dataset import BaseDataset
 from transferhub.dataset import targets as rows_targets
 from transferhub.dataset.pictures import Pictures, fingerprint, path_of, paths_of
 from transferhub.errors import ConfigError
+from transferhub.identity import PLACE, identity
 from transferhub.image import Preprocess, checked, contact_sheet
 from transferhub.image.preprocess import three
 from transferhub.reader.augment import Augment, Own, known
@@ -99,10 +100,14 @@ class ImageClassificationReader(Reader):
             )
         self.process = Preprocess(**self._given) if module is None else self._following(module.preprocess)
 
-    def follow(self, preprocess: Preprocess) -> None:
-        """Take what was not given from a module's own preprocessing; a task does, with the module that it stands on."""
-        self.process = self._following(preprocess)
-        self._columns.clear()
+    def following(self, preprocess: Preprocess) -> Self:
+        """This reader with what was not given taken from a module's own preprocessing.
+
+        A task reads with it, so that one reader may serve tasks on several modules.
+        """
+        made = copy.copy(self)
+        made.process, made._columns = self._following(preprocess), {}
+        return made
 
     def _following(self, preprocess: Preprocess) -> Preprocess:
         own = {name: getattr(preprocess, name) for name in Preprocess.__dataclass_fields__}
@@ -117,8 +122,8 @@ class ImageClassificationReader(Reader):
     @property
     def fingerprint(self) -> str:  # type: ignore[override]  # follows the module's preprocessing
         """What a run's outcome depends on beside the rows."""
-        said = f"{self.process!r} {self.augment_name} {self.random_seed}"
-        return f"{type(self).__name__} {hashlib.sha256(said.encode()).hexdigest()}"
+        augment = f"{self.augment_name} {identity(self.augment)[:16]}" if self.augment is not None else "none"
+        return f"{type(self).__name__}({self.process}, augment={augment}, random_seed={self.random_seed})"
 
     def targets(self, dataset: BaseDataset, phase: str) -> npt.NDArray[Any]:
         """Label ids, int64 ``[rows]``; where the data set has label sets, flags, uint8 ``[rows, labels]``."""
@@ -269,6 +274,6 @@ def _caption(names: Sequence[str], label: Any) -> str:
 
 
 def _called(augment: Any) -> str:
-    """What tells one augmentation of the user's from another: a function's name, an object's settings."""
+    """An augmentation of the user's, for people."""
     name = getattr(augment, "__qualname__", None)
-    return f"{augment.__module__}.{name}" if name else repr(augment)
+    return f"{augment.__module__}.{name}" if name else PLACE.sub("", repr(augment))

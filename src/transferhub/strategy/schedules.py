@@ -17,8 +17,11 @@ def constant(total: int, warmup_proportion: float = 0.0) -> Schedule:
 
 
 def warm_up_steps(total: int, proportion: float) -> int:
-    """How many steps a warm-up over a proportion of them takes, rounded up as in transformers."""
-    return math.ceil(total * proportion)
+    """How many steps a warm-up over a proportion of them takes, rounded up as in transformers.
+
+    A single step has none: its rate would be 0, and the run would learn nothing.
+    """
+    return math.ceil(total * proportion) if total > 1 else 0
 
 
 def linear(total: int, warmup_proportion: float, start_point: float = 0.0, end: float = 0.0) -> Schedule:

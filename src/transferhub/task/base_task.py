@@ -272,7 +272,7 @@ class BaseTask(Standing):
             **self.description(),
             **self.config.settings(),
             "modules": {module.name: module.fingerprint() for module in modules},
-            "tokenizer": self.reader.fingerprint,
+            "reader": self.reader.fingerprint,
             "pretrained": [module.pretrained for module in modules],
             "frozen": [not node.source.trainable for node in walk_back(self.saved_variables())],
             "feature": ", ".join(variable.name for variable in self.saved_variables()),

@@ -1,6 +1,7 @@
 """Fine-tuned, frozen, from scratch: what the pretrained weights are worth, on the same rows with the same budget."""
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from transferhub import atomic
 from transferhub.engine import checkpoint
+from transferhub.engine.run_folder import RECORD, RunFolder, program, read_record
+from transferhub.errors import RunError
 from transferhub.log import logger
 from transferhub.report.charts import Line, line_chart, svg_file
 from transferhub.task.confidence import bounds_of, legend
+from transferhub.task.finetuning import run_settings
 from transferhub.task.result import RunResult
 
 if TYPE_CHECKING:
     from transferhub.task.base_task import BaseTask
 
 WAYS = ("fine-tuned", "frozen", "from scratch")
+RESULTS = "compare.json"  # written last: a comparison without it is unfinished
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +69,46 @@ class Compared:
         return svg_file(line_chart(lines))
 
 
+def unfinished(make: Callable[[str, Path], "BaseTask"], ways: Sequence[str] = WAYS) -> Path | None:
+    """An unfinished comparison of these settings, by this program, in the working folder that nobody is at.
+
+    Args:
+        make: As for `compare`.
+        ways: Likewise.
+    """
+    for folder in sorted(Path().glob("compare_*"), reverse=True):
+        places = {way: _place(folder, way) for way in ways if (_place(folder, way) / RECORD).is_file()}
+        if (folder / RESULTS).is_file() or not places:
+            continue
+        try:
+            if all(_is_same(make(way, place), place) for way, place in places.items()):
+                logger.info("Going on with the unfinished comparison in %s (name a checkpoint_dir for another)", folder)
+                return folder
+        except RunError as error:  # damaged, or another process is at it
+            logger.warning("%s; %s is passed over", error.what, folder)
+    return None
+
+
+def new_folder() -> Path:
+    """``compare_<time>``, which is not there yet."""
+    moment = datetime.datetime.now()
+    while (path := Path(f"compare_{moment:%Y%m%d%H%M%S}")).exists():
+        moment += datetime.timedelta(seconds=1)
+    return path
+
+
+def _is_same(task: "BaseTask", place: Path) -> bool:
+    record, settings = read_record(place), run_settings(task, do_eval=True)
+    if record is None or record["program"] != program() or record["settings"] != settings:
+        return False
+    RunFolder(place, settings, record["environment"]).close()
+    return True
+
+
+def _place(folder: Path, way: str) -> Path:
+    return folder / way.replace(" ", "-")
+
+
 def compare(make: Callable[[str, Path], "BaseTask"], folder: Path, ways: Sequence[str] = WAYS) -> Compared:
     """Train a task in several ways, each in a run's folder of its own; what was stopped goes on.
 
@@ -75,15 +120,15 @@ def compare(make: Callable[[str, Path], "BaseTask"], folder: Path, ways: Sequenc
     results, ranks = {}, {}
     for way in ways:
         logger.info("Compare: %s", way)
-        task = make(way, folder / way.replace(" ", "-"))
+        task = make(way, _place(folder, way))
         results[way] = task.finetune_and_eval()
         scores = dict(results[way].dev or {})
         loss = scores.pop("loss", 0.0)
         ranks[way] = task.rank(scores, loss)
     compared = Compared(results, folder, max(ranks, key=lambda way: ranks[way]))
     record = {way: dataclasses.asdict(result) for way, result in results.items()}
-    atomic.write_json(folder / "compare.json", record)
     atomic.write_text(folder / "compare.svg", compared.picture())
+    atomic.write_json(folder / RESULTS, record)
     return compared
 
 

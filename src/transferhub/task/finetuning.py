@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +86,7 @@ def finetune(task: "BaseTask", *, do_eval: bool) -> RunResult:
     to_score = splits.dev if splits.dev is not None else test
     if config.confidence_interval is not None and to_score is not None:
         of_rows(task, task.meter(to_score))  # or refused now, not after an hour
-    settings = {**task.settings(), "do_eval": do_eval, "data": _fingerprints(task, dataset)}
+    settings = run_settings(task, do_eval=do_eval)
     task.check_objective()
     plan = task.plan()  # reads the weights: what cannot be built leaves no folder behind and overwrites none
     folder = open_run(config.checkpoint_dir, settings, environment(config.device), overwrite=config.overwrite)
@@ -284,9 +284,11 @@ def _score(
     return ScoredSplit(name, examples, columns, task.predictions(found.values, examples, columns), state)
 
 
-def _fingerprints(task: "BaseTask", dataset: BaseDataset) -> dict[str, str]:
-    splits = {split: dataset.get_examples(split) for split in ("train", "dev", "test")}
-    return {split: f"{len(rows)} rows, sha256 {task.reader.digest_of(rows)[:16]}" for split, rows in splits.items()}
+def run_settings(task: "BaseTask", *, do_eval: bool) -> dict[str, Any]:
+    """What makes two runs one run: the task's settings and its rows."""
+    splits = {split: task.rows().get_examples(split) for split in ("train", "dev", "test")}
+    data = {split: f"{len(rows)} rows, sha256 {task.reader.digest_of(rows)[:16]}" for split, rows in splits.items()}
+    return {**task.settings(), "do_eval": do_eval, "data": data}
 
 
 def _say_steps(task: "BaseTask", states: Sequence[RunState]) -> None:

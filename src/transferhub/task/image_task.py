@@ -8,12 +8,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from PIL import Image
 
-from transferhub.dataset import BaseDataset, load_images
+from transferhub.dataset import BaseDataset, binary, load_images
 from transferhub.dataset.base_cv_dataset import PictureDataset
 from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
-from transferhub.dataset.picture_tables import TABLES, paths_in, refuse_columns, refuse_text_flags
+from transferhub.dataset.picture_tables import (
+    PATH_NAMES,
+    TABLES,
+    column_of,
+    paths_in,
+    refuse_columns,
+    refuse_text_flags,
+)
 from transferhub.dataset.picture_tree import below, say_others
 from transferhub.dataset.raw import reading, suffix_of
 from transferhub.engine.config import RunConfig
@@ -21,6 +28,7 @@ from transferhub.errors import ConfigError, DataError
 from transferhub.graph import Node, Variable
 from transferhub.graph.heads import FullyConnectedSource
 from transferhub.image import SUFFIXES
+from transferhub.log import logger
 from transferhub.module import Module
 from transferhub.module.image import ImageModule, ImageSource
 from transferhub.reader import ImageClassificationReader, Reader
@@ -82,7 +90,15 @@ class ImageTask(BaseTask):
             config = config or RunConfig(num_epoch=5, strategy=strategy)
         source = feature.node.source if feature.node else None
         if isinstance(data_reader, ImageClassificationReader) and isinstance(source, ImageSource):
-            data_reader.follow(source.module.preprocess)
+            data_reader = data_reader.following(source.module.preprocess)
+            if dataset is not None or data_reader.dataset is not None:  # not where a saved task is opened
+                source.module.check_size(data_reader.process.width, data_reader.process.height)
+            if not source.trainable and data_reader.augment is not None:
+                logger.info(
+                    "The frozen network is computed for all training pictures in every epoch, for augment=%s draws "
+                    'them anew: augment="none" (--augment none) computes it once',
+                    data_reader.augment_name,
+                )
         if not 0 <= dropout < 1 or not head_rate > 0:
             raise ConfigError(f"dropout={dropout}, head_rate={head_rate}", expected="from 0 to below 1; above 0")
         self.feature, self.hidden_units = feature, layer_sizes(hidden_units)
@@ -154,8 +170,8 @@ class ImageTask(BaseTask):
 
         Args:
             data: Paths of pictures; pictures of Pillow's; arrays uint8 ``[h, w, 3]``, red first; any of them mixed, or
-                one alone; ``[[path], …]`` as 1.x has it; an array ``[n, h, w, 3]``; a folder; a table or list of paths.
-                None: the data set's predict list.
+                one alone; ``[[path], …]`` as 1.x has it; an array ``[n, h, w, 3]``; a folder; a table or list of paths,
+                in a file or a pandas DataFrame. None: the data set's predict list.
 
         Raises:
             DataError: Something else, or no predict list.
@@ -168,6 +184,15 @@ class ImageTask(BaseTask):
             return self.rows_of_file(Path(data), labelled=False)
         if isinstance(data, Image.Image | np.ndarray):
             return list(data) if isinstance(data, np.ndarray) and data.ndim == 4 else [data]
+        if binary.is_frame(data):
+            table = binary.frame(data)
+            try:
+                column = column_of(table, "path", None, PATH_NAMES, 0)
+            except DataError as error:
+                raise DataError(
+                    error.what, expected=f"one of {', '.join(PATH_NAMES)}", fix='predict(list(frame["COLUMN"]))'
+                ) from None
+            return [path for _, (path,) in table.read([column])]
         if isinstance(data, Mapping) or not isinstance(data, Iterable):
             raise DataError(
                 f"{data!r:.60} cannot be predicted",

@@ -66,18 +66,28 @@ def write_predictions(path: Path, split: ScoredSplit, reader: Reader) -> None:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow([*inputs, main, "predicted", *others])
-    for example, row, field in zip(split.examples, shown, split.predictions.fields(), strict=True):
-        label = label_of(example)
+    fields = zip(split.examples, shown, split.predictions.fields(), strict=True)
+    for place, (example, row, field) in enumerate(fields):
+        label = _picture_label(split, place) if isinstance(example, tuple | list) else label_of(example)
         found = [cell(field[name]) for name in (main, *others)]
         writer.writerow([*(row.get(name, "") for name in inputs), cell(label), *found])
     atomic.write_text(path, table.getvalue())
 
 
 def label_of(example: Any) -> Any:
-    """What a row is to be: its label, the second of a pair ``(path, label)``, the texts of a question's answers."""
+    """What a row is to be: its label, the texts of a question's answers."""
     if isinstance(example, ReadingExample):
         return " | ".join(dict.fromkeys(text for text, _ in example.answers))
-    return example[1] if isinstance(example, tuple) else getattr(example, "label", None)
+    return getattr(example, "label", None)
+
+
+def _picture_label(split: ScoredSplit, place: int) -> Any:
+    """The label of ``(path, label)`` as a prediction names it: the row has an id, or a label set as it was written."""
+    names, labels = getattr(split.predictions, "label_names", None), split.columns.labels
+    if names is None or labels is None:
+        return split.examples[place][1]
+    label = labels[place]
+    return names[label] if label.ndim == 0 else ";".join(names[each] for each in label.nonzero()[0])
 
 
 def cell(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Cutting texts into words: a cutter is a function text → list of words, and what it does is in ``describe``."""
 
 import functools
-import hashlib
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from transferhub import atomic, paths
 from transferhub.errors import ConfigError, did_you_mean
+from transferhub.identity import identity
 
 Cut = Callable[[str], list[str]]
 
@@ -121,11 +121,7 @@ def describe(cut: Cut) -> str:
         return cut.describe()
     if cut in (whitespace, basic_english, characters, words_and_signs):
         return cut.__name__
-    name = f"{getattr(cut, '__module__', '')}:{getattr(cut, '__qualname__', type(cut).__qualname__)}"
-    code = getattr(cut, "__code__", None)
-    if code is None:
-        return name
-    return f"{name} {hashlib.sha256(code.co_code + repr(_constants(code)).encode()).hexdigest()}"
+    return identity(cut)
 
 
 def jieba_is_here() -> bool:
@@ -160,9 +156,3 @@ def _check_dictionary(path: Path) -> None:
     for number, line in enumerate(lines, 1):
         if line.strip() and not re.fullmatch(r"(.+?)( \d+)?( [a-z]+)?", line.strip(), re.IGNORECASE):
             raise ConfigError(f"{path}:{number}: {line!r:.60}", expected="word, or word frequency, or with a tag")
-
-
-def _constants(code: Any) -> list[Any]:
-    """The constants and names of a function, without addresses of the functions inside it."""
-    inner = [(each.co_code, _constants(each)) if hasattr(each, "co_code") else repr(each) for each in code.co_consts]
-    return [code.co_names, *inner]

@@ -67,6 +67,9 @@ def test_from_a_folder_to_predictions(folder, capsys):
     assert hub("predict", "run/best_model", str(table)) == 2
     assert "cannot tell which column is the path" in capsys.readouterr().err
     assert [row["label"] for row in predicted(capsys, table, "--text-column", "where")] == ["red"]
+    for what in (folder / "val", first):
+        assert hub("predict", "run/best_model", str(what), "--text-column", "where") == 2
+        assert f"path='where' with {what}, which has no columns" in capsys.readouterr().err
 
 
 def test_labels_in_another_order_and_in_columns_are_the_same_labels(folder, capsys):
@@ -105,7 +108,7 @@ def test_broken_pictures_are_named_and_left_out_where_that_is_asked(folder, caps
         (["--metrics", "acc,top_5"], "top_5 of 2 labels is 1 whatever is predicted"),
         (["--augment", "wild"], "augment='wild'"),
         (["--max-seq-len", "8"], "--max-seq-len with --task image-classification"),
-        (["--label-column", "colour"], "label='colour' of the folder"),
+        (["--label-column", "colour"], "label='colour' with the folder set/train, which has no columns"),
     ],
 )
 def test_what_says_nothing_of_pictures_is_refused(folder, capsys, more, said):

@@ -133,6 +133,9 @@ def test_a_built_in_set_is_named_in_place_of_a_file(in_tmp, monkeypatch, capsys)
     for split in ("train", "dev", "test"):
         (in_tmp / "chnsenticorp" / f"{split}.tsv").write_text("label\ttext_a\n1\tgood\n0\tbad\n")
     assert [row.text_a for row in options.built_in_set(Path("ChnSentiCorp"), {}).train_examples] == ["good", "bad"]
+    assert len(options.built_in_set(Path("ChnSentiCorpDataset"), {}).train_examples) == 2, (
+        "as PaddleHub's classes are called"
+    )
     assert options.built_in_set(Path("elsewhere/ChnSentiCorp"), {}) is None
     (in_tmp / "ChnSentiCorp").mkdir()
     assert options.built_in_set(Path("ChnSentiCorp"), {}) is None, "a folder of this name goes before it"

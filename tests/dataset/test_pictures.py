@@ -253,6 +253,17 @@ def test_a_split_that_is_named_goes_before_the_lists_own(lists, tmp_path):
     assert dataset.test_examples[0] == (str(other / "bees/1.png"), 1)
 
 
+def test_columns_of_what_has_none_are_refused(lists, folders):
+    for read in (
+        lambda: hub.dataset.load_images(lists, path="a"),
+        lambda: labelled_rows(lists, ["ants", "bees"], label="b"),
+        lambda: labelled_rows(folders / "train", ["ants", "bees"], "a"),
+        lambda: paths_in(lists / "predict_list.txt", "a"),
+    ):
+        with pytest.raises(ConfigError, match=r"which has no columns\n.*\n.*leave it out \(--text-column"):
+            read()
+
+
 def test_paths_to_predict_from_tables_and_lists(folders):
     expected = [str(folders / "train/bees/00.png"), str(folders / "train/ants/01.png")]
     names = ["train/bees/00.png", "train/ants/01.png"]
@@ -285,7 +296,7 @@ def test_faults_of_tables_are_named(folders):
     (folders / "pictures.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"pictures\.zip is an archive\n.*unpack it"):
         hub.dataset.load_images(folders / "pictures.zip")
-    with pytest.raises(ConfigError, match=r"path='a', label=None of the folder"):
+    with pytest.raises(ConfigError, match=r"path='a' with the folder .*, which has no columns"):
         hub.dataset.load_images(folders, path="a")
     lone = folders / "lone.txt"
     lone.write_text("train/ants/00.png 0\n", encoding="utf-8")
@@ -314,6 +325,28 @@ def test_a_label_that_is_missing_is_no_class(folders, missing, said):
     (folders / "rows.csv").write_text(f"path,label\n{paths[0]},ants\n{paths[1]},\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"rows\.csv:3: the label is empty"):
         hub.dataset.load_images(folders / "rows.csv")
+
+
+def test_a_table_without_rows_and_lines_that_are_none(folders, lines):
+    table = folders / "rows.csv"
+    table.write_text("path,label\n", encoding="utf-8")
+    for given, said in ((table, r"rows\.csv"), (pd.DataFrame({"path": [], "label": []}), "DataFrame"), ([], "train")):
+        with pytest.raises(DataError, match=f"{said} has no rows"):
+            hub.dataset.load_images(given)
+    with pytest.raises(DataError, match=r"rows\.csv has no rows"):
+        hub.dataset.load_images(folders, test=table)
+    table.write_text("path,label\ntrain/ants/00.png,ants\n\n\ntrain/bees/00.png,bees\n", encoding="utf-8")
+    assert len(hub.dataset.load_images(table).train_examples) == len(paths_in(table)) == 2
+    assert sum("2 blank lines (the first is line 3) are no rows" in line for line in lines) == 2
+
+
+def test_labels_that_look_alike_are_kept_and_said_as_of_texts(folders, lines):
+    table = folders / "rows.csv"
+    rows = [f"train/ants/0{number}.png,{label}\n" for number, label in enumerate(["ant", " ant", "Bee", "bee"])]
+    table.write_text("path,label\n" + "".join(rows), encoding="utf-8")
+    assert hub.dataset.load_images(table).num_labels == 4
+    said = [line for line in lines if "labels that differ only by case, spaces or form" in line]
+    assert ["'ant' (1 rows), ' ant' (1 rows)" in said[0], "'Bee' (1 rows), 'bee' (1 rows)" in said[1]] == [True, True]
 
 
 def test_rows_of_a_frame_are_named_by_their_place_and_numbers_are_one_label_however_they_are_written(folders):

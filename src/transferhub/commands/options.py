@@ -90,14 +90,15 @@ def built_in_set(path: Path, beside: Mapping[str, Any]) -> "BaseDataset | None":
     from transferhub import dataset
 
     known = dataset.built_in_names()
-    if path.name not in known:
+    name = path.name if path.name in known else path.name.removesuffix("Dataset")  # as PaddleHub's classes are called
+    if name not in known:
         if near := did_you_mean(path.name, known):
             raise DataError(f"there is no file {path}, and no built-in data set of this name", fix=near)
         return None
     given = [name for name, value in beside.items() if value is not None]
     if given:
         raise ConfigError(f"--{given[0].replace('_', '-')} with the built-in data set {path}", fix="leave it out")
-    made: BaseDataset = getattr(dataset, path.name)()
+    made: BaseDataset = getattr(dataset, name)()
     return made
 
 

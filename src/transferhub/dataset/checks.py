@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from transferhub.dataset.store import FEW, Facts
 from transferhub.errors import DataError, did_you_mean
@@ -126,6 +126,16 @@ def check_labels(source: str, facts: Facts, *, column: str, text: str, given: bo
                 expected="at least two labels to tell apart",
                 fix="check that the label column is the one you mean: label=… (--label-column)",
             )
+    say_look_alikes(source, labels)
+
+
+def say_look_alikes(source: str, labels: Mapping[str, int]) -> None:
+    """Warn of labels that differ only by case, spaces or form.
+
+    Args:
+        source: What messages call the rows.
+        labels: Name → rows.
+    """
     for alike in _look_alikes(labels)[:SHOWN]:
         counted = ", ".join(f"{name!r} ({labels[name]} rows)" for name in alike[:SHOWN])
         logger.warning(

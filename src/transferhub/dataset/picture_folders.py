@@ -1,5 +1,6 @@
 """``hub.dataset.load_images``: folders, lists and tables of pictures of one's own → a data set."""
 
+import collections
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,8 +9,9 @@ from typing import Any
 
 from transferhub.dataset import binary, picture_checks, raw
 from transferhub.dataset.base_cv_dataset import BaseCVDataset, PictureDataset
+from transferhub.dataset.checks import say_look_alikes
 from transferhub.dataset.kind_checks import LabelColumns, check_known, checked_kind
-from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, there
+from transferhub.dataset.picture_tables import TABLES, Listed, label_text, of_table, opened, refuse_columns, there
 from transferhub.dataset.picture_tree import NAMED, SAID, scan, splits_in
 from transferhub.dataset.pictures import Pictures, path_of
 from transferhub.dataset.targets import as_number as natural
@@ -78,6 +80,8 @@ def load_images(
             setattr(lists, f"{split}_examples", labelled_rows(given, lists.label_list, path, label, kind))
         if apart:
             picture_checks.check(lists)
+        else:
+            refuse_columns(f"the lists of {train}", path, label)
         return _finished(lists, test_part, seed, broken)
     splits = {**({} if train is None else _all_splits(train, label_list)), **apart}
     if not splits:
@@ -87,7 +91,12 @@ def load_images(
     dataset.name = str(first) if isinstance(first, str | Path) else "pictures"
     dataset.kind = kind
     found = {split: _rows(given, split, path, label, base_path, kind) for split, given in splits.items()}
+    for listed in found.values():
+        if not listed.names:
+            raise DataError(f"{listed.source} has no rows", expected="at least a row: a path and a label")
     naming = found.get("train", next(iter(found.values())))
+    if kind == "classes":
+        say_look_alikes(naming.source, collections.Counter(naming.labels))
     if label_list is None and (kind == "classes" or naming.flags):
         dataset.set_labels(naming.flags or sorted(set(naming.labels), key=natural))
     for split, listed in found.items():
@@ -164,7 +173,9 @@ def labelled_rows(
         DataError: As `load_images`; a label that the model does not have.
     """
     dataset: PictureDataset | None = _lists_in(given, label_list, kind)
-    if dataset is None:
+    if dataset is not None:
+        refuse_columns(f"the lists of {given}", path, label)
+    else:
         splits = _all_splits(given, label_list, to_train=False)
         chosen = next(splits[name] for name in LOOKED_AT if name in splits)
         label = _flags_of(chosen, label_list, label) if kind == "labels" else label
@@ -245,8 +256,7 @@ def _rows(
     with raw.reading(file):
         file.stat()
     if file.is_dir():
-        if path is not None or label is not None:
-            raise ConfigError(f"path={path!r}, label={label!r} of the folder {file}", expected="columns of a table")
+        refuse_columns(f"the folder {file}", path, label)
         if kind == "labels":
             raise DataError(
                 f"{file} is a folder, in which a picture has one label",

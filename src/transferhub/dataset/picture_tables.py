@@ -19,6 +19,7 @@ from transferhub.dataset.roles import LABEL_NAMES
 from transferhub.dataset.table import Table
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.image import SUFFIXES
+from transferhub.log import logger
 
 PATH_NAMES = ("path", "image", "image_path", "img", "file", "filename", "file_name", "picture", "图片", "路径")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -84,6 +85,7 @@ def paths_in(file: Path, path: str | int | None = None) -> list[str]:
         DataError: A picture that is not there, with file:line.
     """
     if raw.suffix_of(file) == ".txt":
+        refuse_columns(file, path)
         rows = read_list(file, file.parent, None, labelled=False)
         return [rows.path(row) for row in range(len(rows))]
     table = opened(file, [path])
@@ -94,6 +96,8 @@ def paths_in(file: Path, path: str | int | None = None) -> list[str]:
             raise DataError(f"{table.where(line)}: {name!r:.80}", expected="a path")
         names.append(os.fsencode(name))
         lines.append(line)
+    for note in table.notes:
+        logger.info("%s", note)
     folder = os.path.abspath(file.parent)
     return [os.path.join(folder, os.fsdecode(name)) for name in there(folder, names, (table, lines), table.source)]
 
@@ -108,6 +112,21 @@ def refuse_text_flags(given: Mapping[str, Any]) -> None:
     if said:
         raise ConfigError(
             f"{', '.join(said)} with pictures", expected="flags of texts are for texts", fix="leave it out"
+        )
+
+
+def refuse_columns(source: Any, path: Any, label: Any = None) -> None:
+    """Refuse columns of what has none: a folder, a picture, a list of PaddleHub's.
+
+    Raises:
+        ConfigError: One was named.
+    """
+    said = [f"{name}={value!r}" for name, value in (("path", path), ("label", label)) if value is not None]
+    if said:
+        raise ConfigError(
+            f"{', '.join(said)} with {source}, which has no columns",
+            expected=f"columns of a table: {' '.join(TABLES)}",
+            fix="leave it out (--text-column, --label-column); in folders the labels are the folders' names",
         )
 
 
@@ -145,6 +164,8 @@ def of_table(
         names.append(os.fsencode(name))
         labels.append(label_text(value, kind, partial(table.where, line)))
         lines.append(line)
+    for note in table.notes:
+        logger.info("%s", note)
     folder = os.path.abspath(base_path)
     return Listed(
         folder, there(folder, names, (table, lines), table.source), labels, lines, table.source, flags, str(table.place)

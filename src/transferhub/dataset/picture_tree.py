@@ -52,8 +52,8 @@ def splits_in(folder: Path, labels: Sequence[str] = (), *, to_train: bool = True
         return {"train": folder}
     if others and not odd and len(found) == 1 and _holds_pictures_only(next(iter(found.values()))):
         logger.warning(
-            "%s: %s is taken for a label, as %s: pictures lie in it, and no label folders; if it is a split, name "
-            "the splits: load_images({'train': FOLDER, 'test': FOLDER})",
+            "%s: %s is taken for a label, as %s: pictures lie in it, and no label folders; if it is a split, put "
+            "the label folders into train/",
             folder,
             _listed(found.values()),
             _listed(others),

@@ -84,8 +84,8 @@ def _is_closed(picture: Image.Image) -> bool:
 
 
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF tag of that name; of TIFF, which Pillow turns itself, 1."""
-    turned = picture.getexif().get(0x0112, 1) if picture.format != "TIFF" else 1
+    """The EXIF tag of that name, as far as Pillow has not turned the picture itself, which it does with TIFF."""
+    turned = picture.getexif().get(0x0112, 1)
     return turned if turned in TURNS else 1
 
 
@@ -118,7 +118,8 @@ def pixels(source: Picture) -> tuple[int, int]:
     """
     with _said(os.fsdecode(source)), Image.open(os.fspath(source)) as opened:
         width, height = opened.size
-        return (height, width) if _orientation(opened) in SIDEWAYS else (width, height)
+        turned = opened.format != "TIFF" and _orientation(opened) in SIDEWAYS  # of TIFF the size is the turned one's
+        return (height, width) if turned else (width, height)
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

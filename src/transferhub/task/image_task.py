@@ -13,7 +13,14 @@ from transferhub.dataset.base_cv_dataset import PictureDataset
 from transferhub.dataset.kind_checks import label_columns
 from transferhub.dataset.picture_checks import whole_rows
 from transferhub.dataset.picture_folders import labelled_rows
-from transferhub.dataset.picture_tables import PATH_NAMES, TABLES, column_of, paths_in, refuse_text_flags
+from transferhub.dataset.picture_tables import (
+    PATH_NAMES,
+    TABLES,
+    column_of,
+    paths_in,
+    refuse_columns,
+    refuse_text_flags,
+)
 from transferhub.dataset.picture_tree import below, say_others
 from transferhub.dataset.raw import reading, suffix_of
 from transferhub.engine.config import RunConfig
@@ -220,6 +227,7 @@ class ImageTask(BaseTask):
             return labelled_rows(path, self.label_list, columns.get("text"), label, self.kind)
         if suffix_of(path) in (*TABLES, ".txt") and path.is_file():
             return paths_in(path, columns.get("text"))
+        refuse_columns(path, columns.get("text"))
         return pictures_in(path)
 
 

@@ -76,6 +76,30 @@ def test_what_is_not_there_yet_and_what_is_deep_does_not_matter():
     assert identity(deep) == identity([deep])
 
 
+def test_what_is_shared_is_looked_at_once():
+    def ladder(steps):
+        top = Turned(1)
+        for _ in range(steps):
+            above = Turned(2)
+            above.one = above.other = top
+            top = above
+        return top
+
+    assert identity(ladder(16)) == identity(ladder(16)) != identity(ladder(15))
+    assert identity(ladder(1000))
+    known = [Turned(place) for place in range(12)]
+    for each in known:
+        each.friends = known
+    assert identity(known[0]) == identity(known[0]) != identity(known[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.complex64, torch.bool, torch.int8])
+def test_tensors_of_any_type(dtype):
+    ones, zeros = torch.ones(2, 3).to(dtype), torch.zeros(2, 3).to(dtype)
+    assert identity(ones) == identity(ones.clone()) != identity(zeros)
+    assert identity(ones.T) == identity(ones.T.contiguous()) != identity(ones)
+
+
 @pytest.mark.parametrize("make", [lambda: Turned(10), lambda: turned(10), lambda: functools.partial(Turned(1), 2)])
 def test_what_is_made_alike_is_the_same(make):
     assert identity(make()) == identity(make())

@@ -10,6 +10,7 @@ from typing import Any
 
 PLACE = re.compile(r" at 0x[0-9a-fA-F]+")  # in memory: another one each time
 DEEP = 50  # things inside things, beyond which nobody looks
+ALIKE = (str, bytes, int, float, complex, tuple, frozenset, types.NoneType)  # equal ones may be one object, or two
 
 
 def identity(given: Any) -> str:
@@ -17,16 +18,22 @@ def identity(given: Any) -> str:
 
     What a function finds elsewhere, in globals and in functions that it calls, is not in it.
     """
-    return _said(given, ())
+    return _said(given, {}, 0)
 
 
-def _said(given: Any, around: tuple[int, ...]) -> str:
-    """A digest of one thing, with those inside it; `around` are the things that it is inside of."""
-    if id(given) in around or len(around) > DEEP:
+def _said(given: Any, seen: dict[int, tuple[int, Any]], depth: int) -> str:
+    """A digest of one thing, with those inside it; `seen` has, by address, what was looked at, in order, and keeps it.
+
+    What is met again is said by its number: things that share others, or themselves, take no longer.
+    """
+    if depth > DEEP:
         return "and so on"
+    if id(given) in seen:
+        return f"number {seen[id(given)][0]}"
+    if not isinstance(given, ALIKE):
+        seen[id(given)] = len(seen), given
     kind, parts = _parts(given)
-    around = (*around, id(given))
-    said = [kind, *(part if isinstance(part, str) else _said(part, around) for part in parts)]
+    said = [kind, *(part if isinstance(part, str) else _said(part, seen, depth + 1) for part in parts)]
     return hashlib.sha256("".join(f"{len(each)} {each}" for each in said).encode()).hexdigest()
 
 
@@ -46,9 +53,13 @@ def _parts(given: Any) -> tuple[str, Sequence[Any]]:
     if isinstance(given, list | tuple):
         return "sequence", given
     if isinstance(given, set | frozenset):
-        return "set", sorted(_said(each, ()) for each in given)
+        return "set", sorted(_said(each, {}, 0) for each in given)
     if hasattr(given, "detach") and hasattr(given, "cpu"):  # a tensor
-        given = given.detach().cpu().numpy()
+        import torch
+
+        whole = given.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        bits = whole.flatten().view(torch.uint8).numpy()
+        return f"{whole.dtype} {tuple(whole.shape)} {hashlib.sha256(bits).hexdigest()}", ()
     if hasattr(given, "tobytes") and hasattr(given, "dtype"):
         return f"{given.dtype} {given.shape} {hashlib.sha256(given.tobytes()).hexdigest()}", ()
     if isinstance(given, type | types.BuiltinFunctionType | types.ModuleType):

@@ -1,10 +1,12 @@
 import re
 from itertools import combinations
 
+import numpy as np
 import pytest
 
 import transferhub as hub
 from transferhub.dataset import BaseDataset, BaseNLPDataset, Examples, InputExample
+from transferhub.dataset.base_dataset import _stratified_sets
 from transferhub.dataset.examples import fingerprint
 from transferhub.errors import ConfigError, DataError
 
@@ -161,6 +163,18 @@ def test_many_labels_of_few_rows_still_give_a_tenth():
     assert len(split.dev_examples) == 31
     assert len({example.label for example in split.dev_examples}) == 31
     assert split.label_list == dataset.label_list
+
+
+@pytest.mark.parametrize("labels", [5, 60, 800])
+def test_of_label_sets_as_many_rows_are_split_off_however_rare_labels_are(labels):
+    random = np.random.default_rng(0)
+    flags = (random.random((2000, labels)) < 3 / labels).astype(np.uint8)
+    held = _stratified_sets(flags, np.random.default_rng(1), 0.1)
+    assert len(held) == len(set(held.tolist())) == pytest.approx(200, abs=20)
+    usual = flags.sum(axis=0) >= 100
+    assert np.abs(flags[held].mean(axis=0) - flags.mean(axis=0))[usual].max(initial=0) < 0.06
+    alone = np.vstack([np.eye(690, dtype=np.uint8), np.zeros((10, 690), np.uint8)])
+    assert len(_stratified_sets(alone, np.random.default_rng(1), 0.1)) == 70
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -607,3 +607,52 @@ def test_a_set_that_is_not_there_says_so(name, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(DataError, match=f"the data set {name} is not downloaded"):
         getattr(hub.dataset, name)()
+
+
+def rows_in(folders):
+    return [(str(path), path.parent.name) for path in sorted((folders / "train").rglob("*.png"))]
+
+
+def test_an_empty_list_or_frame_is_no_split_and_an_empty_file_is_an_error(folders):
+    rows = rows_in(folders)
+    frame = pd.DataFrame(rows, columns=["path", "label"])
+    for loaded in (
+        hub.dataset.load_images(rows, dev=[], test=[]),
+        hub.dataset.load_images({"train": rows, "dev": []}),
+        hub.dataset.load_images(frame, test=frame[:0]),
+    ):
+        assert [len(loaded.get_examples(split)) for split in ("train", "dev", "test")] == [12, 0, 0]
+    (folders / "none.csv").write_text("path,label\n")
+    with pytest.raises(DataError, match=r"none\.csv has no rows"):
+        hub.dataset.load_images(rows, test=folders / "none.csv")
+    with pytest.raises(DataError, match="has no rows"):
+        hub.dataset.load_images([], test=rows)
+
+
+@pytest.mark.parametrize(
+    ("label_list", "written", "named"),
+    [
+        ([0.0, 1.0], [1.0, 0.0], ["0", "1"]),
+        ([0.0, 1.5], [1.5, 0.0], ["0", "1.5"]),
+        (None, list(pd.cut([1, 5], [0, 3, 9])), ["(0, 3]", "(3, 9]"]),
+        (
+            None,
+            [pd.Timestamp("2026-01-02"), pd.Timestamp("2026-01-01")],
+            ["2026-01-01 00:00:00", "2026-01-02 00:00:00"],
+        ),
+    ],
+)
+def test_numbers_intervals_and_dates_are_labels(folders, label_list, written, named):
+    frame = pd.DataFrame({"path": [path for path, _ in rows_in(folders)], "label": written * 6})
+    loaded = hub.dataset.load_images(frame, label_list=label_list)
+    assert loaded.label_list == named
+    assert sorted(loaded.label_ids("train")) == [0] * 6 + [1] * 6
+
+
+@pytest.mark.parametrize("rubbish", ["__MACOSX", "@eaDir"])
+def test_rubbish_beside_the_pictures_of_a_label_called_test_makes_it_no_split(tmp_path, rubbish):
+    for label in ("test", "control"):
+        for number in range(2):
+            picture(tmp_path / label / f"{number}.png", mark=number)
+    (tmp_path / "test" / rubbish).mkdir()
+    assert hub.dataset.load_images(tmp_path).label_list == ["control", "test"]

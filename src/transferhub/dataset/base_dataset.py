@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from transferhub.dataset import targets
 from transferhub.dataset.examples import Examples, InputExample, where
-from transferhub.dataset.kinds import known_kind
+from transferhub.dataset.kinds import known_kind, plain
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.log import logger
 
@@ -61,7 +61,7 @@ class BaseDataset:
         Raises:
             ConfigError: The same name twice.
         """
-        listed = [str(name) for name in names]
+        listed = [str(int(n) if isinstance(n, float) and n.is_integer() else n) for n in map(plain, names)]
         if len(set(listed)) < len(listed):
             raise ConfigError(f"label_list={listed!r:.80} has a name twice", expected="each label once")
         self._label_list, self._named = listed, True
@@ -237,21 +237,26 @@ def _stratified_sets(
     Sechidis, Tsoumakas, Vlahavas 2011, On the Stratification of Multi-label Data, algorithm 1: of the label with the
     fewest rows left each row goes where most of that label are still wanted, else where most rows are.
     """
-    rows, has = len(flags), flags.astype(np.int64)
+    rows, size = len(flags), max(1, round(len(flags) * proportion))
     share = np.array([1 - proportion, proportion])
-    counts, side = has.sum(axis=0), np.full(rows, -1)
+    counts, side = flags.sum(axis=0, dtype=np.int64), np.full(rows, -1)
     wanted, of_label = rows * share, counts[:, None] * share
     order = random.permutation(rows)
     while counts.any():
         label = int(np.argmin(np.where(counts > 0, counts, rows + 1)))
-        for row in order[(side[order] < 0) & (has[order, label] > 0)]:
+        for row in order[(side[order] < 0) & (flags[order, label] > 0)]:
             ahead = of_label[label, 1] - of_label[label, 0] or wanted[1] - wanted[0] or random.random() - 0.5
             to = side[row] = int(ahead > 0)
             wanted[to] -= 1
-            of_label[:, to] -= has[row]
-            counts -= has[row]
+            of_label[:, to] -= flags[row]
+            counts -= flags[row]
     free = order[side[order] < 0]  # rows without labels
-    side[free[: max(0, round(wanted[1]))]] = 1
+    side[free] = 0
+    side[free[: max(0, size - int((side == 1).sum()))]] = 1
+    missing = size - int((side == 1).sum())
+    if abs(missing) > 0.1 * size:  # of labels in one or two rows each, all rows go to one side
+        others = order[side[order] == int(missing < 0)]
+        side[others[: abs(missing)]] = int(missing > 0)
     held = np.flatnonzero(side == 1)
     return held if 0 < len(held) < rows else None
 

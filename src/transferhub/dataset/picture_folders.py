@@ -91,10 +91,10 @@ def load_images(
     dataset.name = str(first) if isinstance(first, str | Path) else "pictures"
     dataset.kind = kind
     found = {split: _rows(given, split, path, label, base_path, kind) for split, given in splits.items()}
-    for listed in found.values():
-        if not listed.names:
-            raise DataError(f"{listed.source} has no rows", expected="at least a row: a path and a label")
     naming = found.get("train", next(iter(found.values())))
+    for split, listed in found.items():  # an empty list or frame says that there is no such split, a file does not
+        if not listed.names and (listed is naming or isinstance(splits[split], str | Path)):
+            raise DataError(f"{listed.source} has no rows", expected="at least a row: a path and a label")
     if kind == "classes":
         say_look_alikes(naming.source, collections.Counter(naming.labels))
     if label_list is None and (kind == "classes" or naming.flags):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transferhub.dataset import binary, raw
-from transferhub.dataset.cells import class_name
+from transferhub.dataset.cells import class_name, is_missing
 from transferhub.dataset.delimited import delimited
 from transferhub.dataset.flag_columns import with_flags
 from transferhub.dataset.json_rows import json_table
@@ -186,7 +186,8 @@ def label_text(value: Any, kind: str, place: Place) -> str:
             expected="one label",
             fix="of any number of labels a picture: kind='labels' (--task image-multi-label)",
         )
-    return class_name(value, place)
+    is_other = not isinstance(plain(value), str | int | float | bytes) and not is_missing(value)
+    return class_name(str(value) if is_other else value, place)  # an interval or a date is called as it is written
 
 
 def _two_of(table: Table, path: str | int | None, label: str | int | None) -> list[int]:

@@ -85,12 +85,10 @@ def _if_labels(folder: Path, folders: Sequence[Path]) -> str:
 
 
 def _holds_pictures_only(folder: Path) -> bool:
-    """Whether pictures lie in a folder, and no folders."""
-    with raw.reading(folder), os.scandir(folder) as inside:
-        entries = [entry for entry in inside if not entry.name.startswith(".")]
-        return not any(entry.is_dir() for entry in entries) and any(
-            entry.name.lower().endswith(SUFFIXES) for entry in entries
-        )
+    """Whether pictures lie in a folder, and none in folders inside it."""
+    with raw.reading(folder):
+        found, _ = below(os.fsencode(folder))
+    return bool(found) and not any(b"/" in name for name in found)
 
 
 def _listed(paths: Collection[Path]) -> str:

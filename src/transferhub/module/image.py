@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from transferhub.dataset import binary
 from transferhub.errors import ConfigError, HubError, ModuleError
 from transferhub.graph import Node, Program, Source, Variable, seeded
 from transferhub.image import Preprocess, checked
@@ -238,9 +239,9 @@ class ImageModule(Module):
             ConfigError: A path alone instead of a list; `batch_size` below 1.
             DataError: A picture that cannot be decoded; something that is none.
         """
-        if isinstance(pictures, str | Path) or batch_size < 1:
+        if isinstance(pictures, str | Path | Image.Image) or binary.is_frame(pictures) or batch_size < 1:
             said = f"features of {pictures!r:.80}, batch_size={batch_size}"
-            raise ConfigError(said, expected="a list of pictures; at least 1")
+            raise ConfigError(said, expected='a list of pictures, of a frame list(frame["path"]); at least 1')
         kinds = (str, Path, Image.Image)
         given = [one if isinstance(one, kinds) else checked(one, f"pictures[{i}]") for i, one in enumerate(pictures)]
         found = np.empty((len(given), self.shapes["feature_map"][1]), np.float32)

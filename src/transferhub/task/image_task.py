@@ -209,7 +209,8 @@ class ImageTask(BaseTask):
         Raises:
             DataError: None can be decoded.
         """
-        return whole_rows(self.rows_to_predict(rows) if isinstance(rows, str | Path) else rows, "those given")
+        is_table = isinstance(rows, str | Path) or binary.is_frame(rows)
+        return whole_rows(self.rows_to_predict(rows) if is_table else rows, "those given")
 
     def rows_of_file(self, path: Path, *, labelled: bool, **how: Any) -> Sequence[Any]:
         """The pictures of a file: a picture; the pictures of a folder; those that a table or a list names.

@@ -42,13 +42,18 @@ def entry(kind: str, key: str, fill: Callable[[Path], None]) -> Path:
     with atomic.writing(folder, fix="free some space, or set TRANSFERHUB_HOME to a folder that can be written"):
         locks.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(locks / f"{kind}-{key}"):  # one process fills it, others wait
-            if atomic.damage(folder, bytes_too=False):
+            if not has(kind, key):
                 shutil.rmtree(folder, ignore_errors=True)
                 with atomic.whole_folder(folder) as part:
                     fill(part)
                 _trim()
             os.utime(folder)
     return folder
+
+
+def has(kind: str, key: str) -> bool:
+    """Whether an entry is there as it was written, without a look at its bytes."""
+    return atomic.damage(paths.cache() / kind / key, bytes_too=False) is None
 
 
 def cap() -> int:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from transferhub.dataset import targets
 from transferhub.dataset.examples import Examples, InputExample, where
-from transferhub.dataset.kinds import known_kind, plain
+from transferhub.dataset.kinds import known_kind, label_name
 from transferhub.errors import ConfigError, DataError, did_you_mean
 from transferhub.log import logger
 
@@ -61,7 +61,7 @@ class BaseDataset:
         Raises:
             ConfigError: The same name twice.
         """
-        listed = [str(int(n) if isinstance(n, float) and n.is_integer() else n) for n in map(plain, names)]
+        listed = [label_name(name) for name in names]
         if len(set(listed)) < len(listed):
             raise ConfigError(f"label_list={listed!r:.80} has a name twice", expected="each label once")
         self._label_list, self._named = listed, True

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from transferhub.dataset.kinds import SPLIT, Place, names_text, number, plain, tags_text
+from transferhub.dataset.kinds import SPLIT, Place, label_name, names_text, number, plain, tags_text
 from transferhub.dataset.store import StoredRow
 from transferhub.dataset.table import Table
 from transferhub.errors import DataError
@@ -103,10 +103,8 @@ def class_name(value: Any, place: Place, names: Sequence[str] | None = None) -> 
         raise DataError(f"{place()}: the label is missing", fix="fill it in, or remove the row")
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, str | int | float):
-        if not (text := str(value)) or text.isspace():
+        if not (text := label_name(value)) or text.isspace():
             raise DataError(f"{place()}: the label is empty", fix="fill it in, or remove the row")
         return text
     raise DataError(

@@ -36,6 +36,12 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") and not isinstance(value, str) else value
 
 
+def label_name(value: Any) -> str:
+    """A label's name: whole numbers are the same label however they are written, 1, 1.0 and numpy's."""
+    value = plain(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
 def number(value: Any, place: Place) -> float:
     """A finite number.
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import PIL
 
-from transferhub import atomic, cache, paths
+from transferhub import atomic, cache
 from transferhub.dataset.pictures import stamps
 from transferhub.image import Preprocess, pixels
 from transferhub.image.decode import Pixels
@@ -100,7 +100,7 @@ def keep(files: Files, name: str, asked: bool | None) -> Source:
     why = cache.no_room(size)
     if why is None and asked is None and size > SHARE * cache.cap():
         why = f"{size / 1e9:.3f} GB are more than half of the cache (TRANSFERHUB_CACHE_GB)"
-    if why is not None and atomic.damage(paths.cache() / "pictures" / key, bytes_too=False):  # it is not there already
+    if why is not None and not cache.has("pictures", key):
         log = logger.warning if asked else logger.info
         log("%s: %d pictures are decoded anew in each epoch: %s", name, len(files.paths), why)
         return files
